@@ -1,0 +1,164 @@
+"""Every setting of a training run: one field is the default, the flag, its help, and the saved value.
+
+None means *derived*: from the data, the model, the machine or the minutes given. What was derived is printed with
+its reason and saved beside the settings.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pellucid.catalog import suggestion
+from pellucid.errors import UsageError
+
+__all__ = ["TrainConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """Settings of one training run."""
+
+    model: str | None = None
+    """Name of a model, or your own `file.py:Class`. Derived from image size and budget."""
+    epochs: int | None = None
+    """Passes over the training images. Derived from the number of images, or from the minutes."""
+    minutes: float | None = None
+    """Finish within this many minutes: model size, resolution, batch and epochs are derived from measured speed."""
+    seed: int = 0
+    """Same data, settings, seed and threads give the same bits."""
+    threads: int | None = None
+    """Processor threads. Derived from the cores this process may use."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps. Derived: a GPU where there is one."""
+    precision: Literal["fp32", "bf16"] | None = None
+    """Arithmetic of the training step. Derived: bf16 where it was measured to be faster."""
+
+    size: int | None = None
+    """Side of the square image the network sees, in pixels. Derived from the model and the images."""
+    batch: int | None = None
+    """Images a step. Derived from the model and the number of images."""
+    accumulate: int = 1
+    """Micro-batches a step; each holds batch / accumulate images."""
+    weights: str | None = None
+    """Start from these weights: a model file or a published name (resnet18-imagenet)."""
+    freeze: tuple[str, ...] = ()
+    """Parts that stay as they are, by prefix of their parameter names (conv1 layer1)."""
+
+    optimizer: Literal["sgd", "adamw", "muon"] | None = None
+    """sgd: Nesterov momentum. adamw. muon: orthogonalised momentum on the filters, sgd on the rest."""
+    lr: float | None = None
+    """Peak learning rate. Derived from the optimizer and the batch."""
+    momentum: float | None = None
+    """Momentum of sgd and muon. Derived: 0.9."""
+    weight_decay: float | None = None
+    """Decay of weights; norms and biases are left out. Derived from the optimizer."""
+    schedule: Literal["one-cycle", "cosine"] = "one-cycle"
+    """How the learning rate falls after the warm-up: straight to zero, or along a cosine."""
+    warmup: float = 0.15
+    """Share of the steps in which the learning rate rises to its peak."""
+    clip: float | None = None
+    """Largest norm of the gradient. Not clipped unless given."""
+    ema: float | None = None
+    """Decay of the running mean of the weights, which is what is saved and judged. 0 is off. Derived from the steps."""
+
+    smoothing: float = 0.1
+    """Label smoothing: share of the target spread over all classes."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: a class counts as much as any other, however few images it has."""
+    hflip: float = 0.5
+    """Chance of mirroring an image. Set 0 where left and right differ (digits, letters)."""
+    shift: float | None = None
+    """Largest shift as a share of the side. Derived from the size."""
+    zoom: float | None = None
+    """Smallest share of the side that a training crop shows. Derived from the size."""
+    rotate: float = 0.0
+    """Largest rotation in degrees."""
+    color: float = 0.0
+    """Strength of changes in brightness, contrast and saturation, 0 to 1."""
+    erase: float = 0.0
+    """Side of a square that is greyed out, as a share of the image's side."""
+    mixup: float = 0.0
+    """Alpha of mixup: blends pairs of images and their targets. 0 is off."""
+    cutmix: float = 0.0
+    """Alpha of cutmix: pastes a rectangle of another image. 0 is off."""
+
+    patience: int | None = None
+    """Stop after this many evaluations without a better figure on the validation split."""
+    evaluate_every: int = 1
+    """Epochs between evaluations on the validation split."""
+    save_seconds: float = 60.0
+    """Seconds between checkpoints; a run stopped at any moment goes on from the last to the same bits."""
+    val: float = 0.1
+    """Share of the training images cut off for validation where the data has no such split (at most 2,000)."""
+    test: float = 0.1
+    """Share of the training images cut off for the test where the data has no such split."""
+    cache_gb: float | None = None
+    """Largest size of the decoded images on disk. Derived: half of the free space."""
+
+    def __post_init__(self) -> None:
+        """Refuse values and combinations that cannot be meant."""
+        _check_ranges(self)
+        _check_combinations(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, every field."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "TrainConfig":
+        """The configuration from saved values; an unknown name is an error."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in known:
+                raise UsageError(f"Unknown setting {name!r}.{suggestion(name, known)}")
+        return cls(**values | {"freeze": tuple(values.get("freeze", ()))})
+
+
+RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, 1e6),
+    "minutes": (0.05, 1e6),
+    "seed": (0, 2**63 - 1),
+    "threads": (1, 4096),
+    "size": (8, 4096),
+    "batch": (1, 1 << 20),
+    "accumulate": (1, 1 << 16),
+    "lr": (0, 1e6),
+    "momentum": (0, 0.9999),
+    "weight_decay": (0, 10),
+    "warmup": (0, 0.9),
+    "clip": (1e-9, 1e9),
+    "ema": (0, 0.999999),
+    "smoothing": (0, 0.99),
+    "hflip": (0, 1),
+    "shift": (0, 0.5),
+    "zoom": (0.05, 1),
+    "rotate": (0, 180),
+    "color": (0, 1),
+    "erase": (0, 1),
+    "mixup": (0, 100),
+    "cutmix": (0, 100),
+    "patience": (1, 1e6),
+    "evaluate_every": (1, 1e6),
+    "save_seconds": (0, 1e9),
+    "val": (0, 0.5),
+    "test": (0, 0.5),
+    "cache_gb": (0, 1e6),
+}
+
+
+def _check_ranges(config: TrainConfig) -> None:
+    for name, (low, high) in RANGES.items():
+        value = getattr(config, name)
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}; it must lie between {low:g} and {high:g}.")
+
+
+def _check_combinations(config: TrainConfig) -> None:
+    if config.epochs is not None and config.minutes is not None:
+        raise UsageError("--epochs and --minutes both say how long to train. Give one of them.")
+    if config.momentum is not None and config.optimizer == "adamw":
+        raise UsageError("--momentum has no effect with --optimizer adamw. Leave it out.")
+    if config.batch is not None and config.batch % config.accumulate:
+        raise UsageError(f"--batch {config.batch} cannot be divided into --accumulate {config.accumulate} equal parts.")
+    if config.patience is not None and config.val == 0:
+        raise UsageError("--patience needs a validation split, and --val is 0. Leave one of them out.")

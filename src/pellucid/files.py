@@ -1,0 +1,83 @@
+"""Files that are whole or absent, digests, and the place where fetched and derived files are kept."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import PellucidError
+
+__all__ = ["atomic_path", "cache_folder", "canonical_json", "sha256_file", "sha256_text", "write_atomic"]
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary sibling of `path` to write to; it takes the name `path` once its bytes are on the disk.
+
+    Whatever happens inside, `path` is afterwards either what it was before or the whole new file.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        _flush(draft)
+        draft.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        raise PellucidError(f"Cannot write {path}: {error.strerror or error}. {_cure(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a small file whole or not at all."""
+    with atomic_path(path) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _cure(error: OSError) -> str:
+    match error.errno:
+        case 28 | 122:
+            return "Free some space and run again; what was there before is unharmed."
+        case 13 | 30:
+            return "Choose a folder you may write to."
+        case _:
+            return "What was there before is unharmed."
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    """The SHA-256 of a text's UTF-8 bytes, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON that is the same for equal values: sorted keys, no white space, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def cache_folder() -> Path:
+    """Where fetched and derived files are kept: `$PELLUCID_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("PELLUCID_CACHE")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_cache_path  # noqa: PLC0415  (14 ms that most calls do not need)
+
+    return user_cache_path("pellucid")

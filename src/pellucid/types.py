@@ -1,0 +1,56 @@
+"""The values that travel through every verb. None of them knows a task, a format or a model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Batch", "Frame", "Record", "Sample"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One image on disk and what is said of it.
+
+    `item` is the position inside a file that packs many images (IDX, CIFAR), else None. `label` is what the
+    task's format read: a class index for classification.
+    """
+
+    path: Path
+    label: Any
+    item: int | None = None
+
+    @property
+    def name(self) -> str:
+        """How messages, ledgers and predictions call this image."""
+        return str(self.path) if self.item is None else f"{self.path}#{self.item}"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How network pixels lie over the photo's own pixels: `photo = (network - offset) / scale`, per axis (y, x).
+
+    Coordinates are continuous: the left edge of pixel 0 is 0.0, its centre 0.5.
+    """
+
+    photo: tuple[int, int]
+    network: tuple[int, int]
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One decoded image, uint8 H W C in network pixels, with its record and its frame."""
+
+    pixels: Any
+    record: Record
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images uint8 N C H W, the task's targets for them, and their positions in the split."""
+
+    images: Any
+    targets: Any
+    positions: tuple[int, ...]
