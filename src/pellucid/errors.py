@@ -1,14 +1,14 @@
 """What can go wrong, as a tree. Each message names the thing, the value and the cure.
 
-    PellucidError
-    ├── UsageError        a setting, name or combination that cannot be meant
-    │   └── LookupFailed  a name that no catalogue knows, with the nearest ones
-    ├── DataError         a file or label that cannot be used
-    │   ├── ImageError    an image that cannot be read within the limits
-    │   └── OfflineError  a named set or file that could not be fetched
-    ├── ModelError        a model file or checkpoint that does not fit or is damaged
-    └── TrainingError     training cannot go on
-        └── NonFiniteError  a loss or gradient that is not a number
+PellucidError
+├── UsageError        a setting, name or combination that cannot be meant
+│   └── LookupFailed  a name that no catalogue knows, with the nearest ones
+├── DataError         a file or label that cannot be used
+│   ├── ImageError    an image that cannot be read within the limits
+│   └── OfflineError  a named set or file that could not be fetched
+├── ModelError        a model file or checkpoint that does not fit or is damaged
+└── TrainingError     training cannot go on
+    └── NonFiniteError  a loss or gradient that is not a number
 """
 
 __all__ = [

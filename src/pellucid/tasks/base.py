@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -71,13 +71,26 @@ class AbstractPrediction(ABC):
 
 @dataclass(frozen=True, slots=True)
 class AbstractTask(ABC):
-    """One job (`classify`, …) with its class names."""
+    """One job (`classify`, …) with its class names; `columns` are those of a prediction as a table row."""
 
+    columns: ClassVar[tuple[str, ...]]
     classes: tuple[str, ...]
 
     @abstractmethod
     def collate(self, records: Sequence[Record], frames: Sequence[Frame]) -> Any:
         """The targets of a batch as tensors, in network pixels where they have a place."""
+
+    @abstractmethod
+    def counted(self, records: Sequence[Record]) -> "AbstractTask":
+        """This task, knowing how often each class occurs in the training records."""
+
+    @abstractmethod
+    def occurring(self, label: Any) -> Sequence[int]:
+        """The class of everything that a record's label marks, once each time it is marked."""
+
+    @abstractmethod
+    def renumbered(self, label: Any, places: Sequence[int]) -> Any:
+        """A record's label after class `i` became class `places[i]`."""
 
     @abstractmethod
     def soften(self, targets: Any, config: TrainConfig) -> Any:
@@ -101,4 +114,7 @@ class AbstractTask(ABC):
 
     @abstractmethod
     def draw(self, pixels: Any, prediction: AbstractPrediction) -> Any:
-        """A copy of the photo (uint8 H W C) with the prediction drawn on it."""
+        """A copy of the photo (uint8 H W C) with the prediction drawn on it, RGB.
+
+        A photo too small to write on is enlarged by a whole factor first.
+        """

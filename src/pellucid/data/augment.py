@@ -1,0 +1,125 @@
+"""Batched augmentation of images together with their targets; every draw comes from an explicit generator.
+
+Geometry is one affine map an image, applied by one `grid_sample` for the whole batch; the same matrices move the
+targets (`task.move`). Draws are made on the CPU, so a GPU sees the same ones.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+from torch.nn import functional
+
+__all__ = ["Augment", "blend", "draw_matrices", "erase", "recolor", "warp"]
+
+
+class Moves(Protocol):
+    """The part of a task that augmentation needs."""
+
+    def move(self, targets: Any, matrices: Tensor) -> Any:
+        """Targets after the images were moved."""
+
+    def mix(self, targets: Any, order: Tensor, share: Tensor) -> Any:
+        """Targets after each image kept a share of itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augment:
+    """How strongly images are changed in training; zero (or zoom 1) leaves them as they are."""
+
+    hflip: float = 0.0
+    shift: float = 0.0
+    zoom: float = 1.0
+    rotate: float = 0.0
+    color: float = 0.0
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+
+def _uniform(count: int, low: float, high: float, generator: Generator) -> Float[Tensor, " n"]:
+    return torch.rand(count, generator=generator) * (high - low) + low
+
+
+def draw_matrices(count: int, size: int, augment: Augment, generator: Generator) -> Float[Tensor, "n 2 3"]:
+    """Affine maps from output to input coordinates (-1..1, as `affine_grid` wants them).
+
+    Without zoom and rotation the shift is a whole number of pixels, so that nothing is blurred.
+    """
+    flip = 1.0 - 2.0 * (torch.rand(count, generator=generator) < augment.hflip).float()
+    zoom = _uniform(count, augment.zoom, 1.0, generator)
+    angle = _uniform(count, -1, 1, generator) * math.radians(augment.rotate)
+    reach = augment.shift + (1 - zoom) / 2
+    offset = torch.stack([_uniform(count, -1, 1, generator), _uniform(count, -1, 1, generator)], 1)
+    offset = offset * 2 * reach[:, None]
+    if augment.zoom == 1.0 and augment.rotate == 0.0:
+        offset = (offset * size / 2).round() * 2 / size
+    cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    rows = [cosine * flip, -sine, offset[:, 0], sine * flip, cosine, offset[:, 1]]
+    return torch.stack(rows, 1).view(count, 2, 3)
+
+
+def warp(
+    images: Float[Tensor, "n c h w"], matrices: Float[Tensor, "n 2 3"], size: tuple[int, int]
+) -> Float[Tensor, "n c rows columns"]:
+    """Images sampled at the mapped positions; beyond the border the picture is mirrored."""
+    grid = functional.affine_grid(matrices.to(images), [*images.shape[:2], *size], align_corners=False)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def recolor(images: Float[Tensor, "n c h w"], strength: float, generator: Generator) -> Float[Tensor, "n c h w"]:
+    """Brightness, contrast and saturation scaled by factors from 1 - strength to 1 + strength; values 0..255."""
+    factors = _uniform(3 * len(images), 1 - strength, 1 + strength, generator).view(3, -1, 1, 1, 1).to(images)
+    brightness, contrast, saturation = factors
+    images = images * brightness
+    grey = images.mean(dim=(1, 2, 3), keepdim=True)
+    images = grey + (images - grey) * contrast
+    grey = images.mean(dim=1, keepdim=True)
+    return (grey + (images - grey) * saturation).clamp(0, 255)
+
+
+def erase(images: Float[Tensor, "n c h w"], share: float, generator: Generator) -> Float[Tensor, "n c h w"]:
+    """A square of `share` of the side set to 0 (the mean, after normalising) at a random place of each image."""
+    inside = _rectangles(images, torch.full((len(images),), share), generator)
+    return images.masked_fill(inside, 0.0)
+
+
+def blend(
+    images: Float[Tensor, "n c h w"], augment: Augment, generator: Generator
+) -> tuple[Float[Tensor, "n c h w"], Tensor, Float[Tensor, " n"]]:
+    """Mixup or cutmix: the images, the partner of each, and the share that each kept of itself.
+
+    Zhang et al. 2018 (mixup) and Yun et al. 2019 (cutmix); where both are on, a coin decides for the batch.
+    """
+    count = len(images)
+    order = torch.randperm(count, generator=generator)
+    paste = augment.cutmix > 0 and (augment.mixup == 0 or torch.rand((), generator=generator).item() < 0.5)
+    share = _beta(augment.cutmix if paste else augment.mixup, count, generator)
+    partner = images[order.to(images.device)]
+    if not paste:
+        weight = share.view(-1, 1, 1, 1).to(images)
+        return images * weight + partner * (1 - weight), order, share
+    inside = _rectangles(images, (1 - share).sqrt(), generator)
+    kept = 1 - inside.float().mean(dim=(1, 2, 3)).cpu()
+    return torch.where(inside, partner, images), order, kept
+
+
+def _beta(alpha: float, count: int, generator: Generator) -> Float[Tensor, " n"]:
+    """Beta(alpha, alpha) by two gamma draws; the generator is explicit, which torch.distributions does not allow."""
+    concentration = torch.full((2, count), alpha)
+    first, second = torch._standard_gamma(concentration, generator=generator).clamp_min(1e-8)
+    return first / (first + second)
+
+
+def _rectangles(images: Tensor, share: Float[Tensor, " n"], generator: Generator) -> Tensor:
+    """N 1 H W, true inside a rectangle of `share` of each side whose centre is anywhere in the image."""
+    count, _, height, width = images.shape
+    sides = []
+    for length in (height, width):
+        centre = _uniform(count, 0, length, generator)[:, None]
+        cells = torch.arange(length) + 0.5
+        sides.append((cells - centre).abs() < share[:, None] * length / 2)
+    return (sides[0][:, None, :, None] & sides[1][:, None, None, :]).to(images.device)

@@ -1,0 +1,274 @@
+"""What is wrong with a dataset before anything is trained on it: every image is decoded, every finding is a value."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import PurePath
+from typing import Any, Literal
+
+from pellucid.data.dataset import Dataset
+from pellucid.data.duplicates import Thumbnail, equal_groups, likeness_pairs, thumbnail
+from pellucid.data.ledger import Ledger, Note, Refusal
+from pellucid.errors import ImageError
+from pellucid.image import SUFFIXES
+from pellucid.types import Record
+
+__all__ = ["Finding", "Report", "check"]
+
+CHUNK = 64
+SHOWN_FILES = 5
+RARE = 10.0  # times that the largest class outnumbers the smallest before it is a warning
+LONG = 4.0  # long side over short side
+SMALL = 8  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know. An `error` makes the answer of the check no; `kind` is a word that scripts can match."""
+
+    level: Literal["error", "warning", "info"]
+    kind: str
+    text: str
+    cure: str = ""
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found. `counts` holds, for every split, the images of each class."""
+
+    root: str
+    format: str
+    classes: tuple[str, ...]
+    counts: dict[str, tuple[int, ...]]
+    made: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    ledger: Ledger
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found that must be mended first."""
+        return not any(finding.level == "error" for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; refused files and notes are in full."""
+        return {
+            "ok": self.ok,
+            "root": self.root,
+            "format": self.format,
+            "classes": list(self.classes),
+            "counts": {split: list(counts) for split, counts in self.counts.items()},
+            "made": list(self.made),
+            "findings": [asdict(finding) for finding in self.findings],
+            "refused": [asdict(refusal) for refusal in self.ledger.refused],
+            "notes": [asdict(note) for note in self.ledger.notes],
+        }
+
+    def text(self) -> str:
+        """The report in lines for a terminal: what there is, then the findings, the gravest first."""
+        lines = [f"{self.root}: {self.format}, {len(self.classes)} classes"]
+        for split, counts in self.counts.items():
+            cut = " (cut from train)" if split in self.made else ""
+            lines.append(f"  {split}{cut}: {sum(counts)} images, {min(counts)} to {max(counts)} a class")
+        for finding in self.findings:
+            lines.append(f"{finding.level}: {finding.text}{' ' if finding.cure else ''}{finding.cure}")
+            lines += [f"    {file}" for file in finding.files[:SHOWN_FILES]]
+            if len(finding.files) > SHOWN_FILES:
+                lines.append(f"    and {len(finding.files) - SHOWN_FILES} more")
+        lines.append("ok" if self.ok else "not ok")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What stays of one decoded image."""
+
+    split: str
+    record: Record
+    shape: tuple[int, ...]
+    mode: str
+    digest: bytes
+    thumb: Thumbnail
+    notes: tuple[str, ...]
+
+
+def check(dataset: Dataset) -> Report:
+    """Decode every image and say what is wrong with them, with the classes and with the splits."""
+    seen, refusals = _decoded(dataset)
+    notes = tuple(Note(image.record.name, text) for image in seen for text in image.notes)
+    ledger = dataset.ledger.refuse(refusals, notes)
+    counts = {split: _class_counts(dataset, split, seen) for split in dataset.splits}
+    findings = [
+        *_refused(ledger),
+        *_same(dataset, seen),
+        *_alike(dataset, seen),
+        *_classes(dataset, counts),
+        *_shapes(seen),
+        *_noted(ledger),
+    ]
+    order = ["error", "warning", "info"]
+    findings.sort(key=lambda finding: order.index(finding.level))
+    return Report(str(dataset.root), dataset.format, dataset.classes, counts, dataset.made, tuple(findings), ledger)
+
+
+def _decoded(dataset: Dataset) -> tuple[list[_Seen], tuple[Refusal, ...]]:
+    """Every image that can be decoded, in the order of the splits, and the others."""
+    offered = [(split, record) for split, records in dataset.splits.items() for record in records]
+    chunks = [offered[start : start + CHUNK] for start in range(0, len(offered), CHUNK)]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        looked = [image for chunk in pool.map(lambda chunk: _look(dataset, chunk), chunks) for image in chunk]
+    seen = [image for image in looked if isinstance(image, _Seen)]
+    return seen, tuple(image for image in looked if isinstance(image, Refusal))
+
+
+def _look(dataset: Dataset, offered: Sequence[tuple[str, Record]]) -> list[_Seen | Refusal]:
+    looked: list[_Seen | Refusal] = []
+    for split, record in offered:
+        try:
+            image = dataset.image(record)
+        except ImageError as error:
+            looked.append(Refusal(record.name, error.reason, error.cure))
+            continue
+        shape = image.pixels.shape
+        digest = hashlib.blake2b(image.pixels.data, digest_size=16, key=repr(shape).encode()).digest()
+        looked.append(_Seen(split, record, shape, image.mode, digest, thumbnail(image.pixels), image.notes))
+    return looked
+
+
+def _class_counts(dataset: Dataset, split: str, seen: Sequence[_Seen]) -> tuple[int, ...]:
+    labels = Counter(image.record.label for image in seen if image.split == split)
+    return tuple(labels[at] for at in range(len(dataset.classes)))
+
+
+def _refused(ledger: Ledger) -> Iterator[Finding]:
+    """Refused images and labels are errors; files that nobody takes for images are not."""
+    offered = [refusal for refusal in ledger.refused if _was_offered(refusal)]
+    if offered:
+        text = f"{len(offered)} images or labels are refused."
+        yield Finding("error", "refused", text, "Each line says what helps.", tuple(map(str, offered)))
+    stray = [refusal for refusal in ledger.refused if not _was_offered(refusal)]
+    if stray:
+        text = f"{len(stray)} other files are not used."
+        yield Finding("info", "stray", text, files=tuple(map(str, stray)))
+
+
+def _was_offered(refusal: Refusal) -> bool:
+    path = PurePath(refusal.file.split("#")[0])
+    named_as_image = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return named_as_image or refusal.line is not None or "#" in refusal.file
+
+
+def _same(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
+    """Images with exactly the same pixels: contradicting labels, leaks, and what is merely there twice."""
+    groups = [[seen[at] for at in group] for group in equal_groups([image.digest for image in seen])]
+    torn = [group for group in groups if len({repr(image.record.label) for image in group}) > 1]
+    if torn:
+        text = f"{len(torn)} images are there more than once with different labels."
+        yield Finding("error", "contradiction", text, "Keep the copy whose label is right.", _listed(dataset, torn))
+    across = [group for group in groups if len({image.split for image in group}) > 1]
+    given = [group for group in across if len({image.split for image in group} - set(dataset.made)) > 1]
+    cut = [group for group in across if group not in given]
+    if given:
+        text = f"{len(given)} images are in more than one split: figures on them are too good."
+        yield Finding("error", "leak", text, "Remove them from one of the splits.", _listed(dataset, given))
+    if cut:
+        text = f"{len(cut)} images have copies on both sides of a split that was cut here."
+        yield Finding("warning", "leak-cut", text, "Remove the copies.", _listed(dataset, cut))
+    within = [group for group in groups if group not in across and group not in torn]
+    if within:
+        text = f"{len(within)} images are there more than once within a split."
+        yield Finding("warning", "duplicate", text, "Remove the copies.", _listed(dataset, within))
+
+
+def _alike(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
+    """Images that look the same without being so, as pairs."""
+    pairs = [(seen[left], seen[right]) for left, right in likeness_pairs([image.thumb for image in seen])]
+    pairs = [(left, right) for left, right in pairs if left.digest != right.digest]
+    across = [pair for pair in pairs if pair[0].split != pair[1].split]
+    if across:
+        text = f"{len(across)} pairs of images in different splits look the same."
+        cure = "Look at them; copies of one image belong into one split."
+        yield Finding("warning", "near-leak", text, cure, _listed(dataset, across))
+    torn = [pair for pair in pairs if repr(pair[0].record.label) != repr(pair[1].record.label)]
+    if torn:
+        text = f"{len(torn)} pairs of images with different labels look the same."
+        yield Finding("warning", "near-contradiction", text, "Look at the labels.", _listed(dataset, torn))
+    within = [pair for pair in pairs if pair not in across and pair not in torn]
+    if within:
+        text = f"{len(within)} pairs of images within a split look the same."
+        yield Finding("info", "near-duplicate", text, files=_listed(dataset, within))
+
+
+def _listed(dataset: Dataset, groups: Sequence[Sequence[_Seen]]) -> tuple[str, ...]:
+    """One line a group: `train/a.png [cat] = test/b.png [dog]`."""
+    return tuple(" = ".join(_called(dataset, image) for image in group) for group in groups)
+
+
+def _called(dataset: Dataset, image: _Seen) -> str:
+    label = image.record.label
+    name = dataset.classes[label] if isinstance(label, int) else ""
+    return f"{image.record.name} ({image.split}{', ' if name else ''}{name})"
+
+
+def _classes(dataset: Dataset, counts: dict[str, tuple[int, ...]]) -> Iterator[Finding]:
+    """Classes without images, classes that a split lacks, and classes that are far from equally large."""
+    totals = [sum(split[at] for split in counts.values()) for at in range(len(dataset.classes))]
+    empty = [name for name, total in zip(dataset.classes, totals, strict=True) if not total]
+    if empty:
+        text = f"{len(empty)} classes have no image that can be used: {_few(empty)}."
+        yield Finding("error", "empty-class", text, "Add images or remove the class.")
+    for split, numbers in counts.items():
+        missing = [name for name, here, all_ in zip(dataset.classes, numbers, totals, strict=True) if all_ > here == 0]
+        if missing:
+            level: Literal["error", "warning"] = "error" if split == "train" else "warning"
+            text = f"The {split} split has no image of {len(missing)} classes: {_few(missing)}."
+            yield Finding(level, "missing-class", text, "Add images of them, or move some there.")
+    present = [total for total in totals if total]
+    if present and max(present) > min(present):
+        ratio = max(present) / min(present)
+        most, least = (dataset.classes[totals.index(pick(present))] for pick in (max, min))
+        text = (
+            f"The largest class ({most}, {max(present)}) is {ratio:.1f} times the smallest ({least}, {min(present)})."
+        )
+        cure = "Consider --class-weights balanced." if ratio >= RARE else ""
+        yield Finding("warning" if ratio >= RARE else "info", "imbalance", text, cure)
+
+
+def _shapes(seen: Sequence[_Seen]) -> Iterator[Finding]:
+    """Sizes, proportions and channels."""
+    if not seen:
+        return
+    heights, widths = ([image.shape[axis] for image in seen] for axis in (0, 1))
+    sizes = len({image.shape[:2] for image in seen})
+    span = f"{min(widths)}x{min(heights)}" + ("" if sizes == 1 else f" to {max(widths)}x{max(heights)}")
+    yield Finding("info", "sizes", f"Images of {sizes} size{'s' * (sizes > 1)}, {span} pixels (width x height).")
+    tiny = [image.record.name for image in seen if min(image.shape[:2]) < SMALL]
+    if tiny:
+        text = f"{len(tiny)} images have a side of less than {SMALL} pixels."
+        yield Finding("warning", "tiny", text, "Replace or remove them.", tuple(tiny))
+    long = [image.record.name for image in seen if max(image.shape[:2]) > LONG * min(image.shape[:2])]
+    if long:
+        text = f"{len(long)} images are more than {LONG:g} times as long as wide: a square shows little of them."
+        yield Finding("warning", "proportions", text, "Cut them, or train with more pixels.", tuple(long))
+    channels = Counter(image.shape[2] for image in seen)
+    if len(channels) > 1:
+        fewer = min(channels, key=lambda count: channels[count])
+        names = tuple(image.record.name for image in seen if image.shape[2] == fewer)
+        text = f"{channels[1]} images are grey and {channels[3]} in colour; grey ones get three equal channels."
+        yield Finding("info", "channels", text, files=names)
+
+
+def _noted(ledger: Ledger) -> Iterator[Finding]:
+    """What the reader changed, by kind."""
+    kinds = Counter("".join(sign for sign in note.text if not sign.isdigit()) for note in ledger.notes)
+    for kind, count in kinds.most_common():
+        notes = [note for note in ledger.notes if "".join(s for s in note.text if not s.isdigit()) == kind]
+        text = f"{count} files: {notes[0].text}." if count > 1 else f"{notes[0].file}: {notes[0].text}."
+        yield Finding("info", "note", text, files=tuple(note.file for note in notes) if count > 1 else ())
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

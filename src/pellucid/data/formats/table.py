@@ -1,0 +1,249 @@
+"""A CSV or TSV table with columns path, label and, if wanted, split; paths are relative to the table's folder.
+
+With or without a header, with commas, semicolons or tabs, UTF-8 with or without a byte order mark.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder, ordered_classes, split_named
+from pellucid.data.formats.folder import copy_image, is_image
+from pellucid.data.ledger import Ledger, Note, Refusal
+from pellucid.errors import DataError, UsageError
+from pellucid.files import atomic_path
+from pellucid.types import Record
+
+__all__ = ["FORMATS", "TableFormat"]
+
+SUFFIXES = (".csv", ".tsv")
+PATH_HEADS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path")
+LABEL_HEADS = ("label", "class", "category", "target")
+SPLIT_HEADS = ("split", "subset")
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where the three columns stand in a row of `width` fields, and whether the first row is a head."""
+
+    path: int
+    label: int
+    split: int | None
+    width: int
+    header: bool
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row that can be used, with the line of the table it ends in."""
+
+    line: int
+    path: Path
+    label: str
+    split: str
+
+
+@dataclass
+class _Reading:
+    """What one pass over a table has found so far."""
+
+    table: Path
+    refused: list[Refusal] = field(default_factory=list)
+    rows: dict[Path, _Row] = field(default_factory=dict)
+    contradicted: set[Path] = field(default_factory=set)
+
+    def refuse(self, line: int, reason: str, cure: str, value: str | None = None) -> None:
+        shown = None if value is None else value.encode("utf-8", "backslashreplace").decode()[:200]
+        self.refused.append(Refusal(self.table.name, reason, cure, line, shown))
+
+    def take(self, line: int, fields: list[str], columns: _Columns) -> None:
+        """Keep one row or say why not."""
+        text = ",".join(fields)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return self.refuse(line, "it is not UTF-8", "Save the table as UTF-8.", text)
+        if len(fields) != columns.width:
+            reason = f"{len(fields)} fields where {columns.width} are expected"
+            return self.refuse(line, reason, "Put quotes around fields that hold the separator.", text)
+        label = fields[columns.label].strip()
+        if not label:
+            return self.refuse(line, "the label is empty", "Write a class name.", text)
+        split = split_named(fields[columns.split]) if columns.split is not None else "train"
+        if split is None:
+            return self.refuse(line, "this is no split", "Write train, val or test.", fields[columns.split or 0])
+        return self._take_path(line, fields[columns.path].strip(), label, split)
+
+    def _take_path(self, line: int, text: str, label: str, split: str) -> None:
+        path = self._path(line, text)
+        if path is None:
+            return None
+        earlier = self.rows.get(path)
+        if earlier is None:
+            self.rows[path] = _Row(line, path, label, split)
+        elif earlier.label == label:
+            reason = f"the image stands in line {earlier.line} already"
+            return self.refuse(line, reason, "Remove one of the two lines.", text)
+        else:
+            self.contradicted.add(path)
+            reason = f"labelled {label!r} here and {earlier.label!r} in line {earlier.line}: neither is used"
+            return self.refuse(line, reason, "Keep the line that is right.", text)
+        return None
+
+    def _path(self, line: int, text: str) -> Path | None:
+        """The path of an image below the table's folder; refused when it is none."""
+        root = self.table.parent
+        path = Path(os.path.normpath(text)) if text else Path()
+        if "\\" in text and not (root / path).exists():
+            path = Path(os.path.normpath(text.replace("\\", "/")))
+        if not text or "\0" in text:
+            self.refuse(line, "the path is empty or holds a NUL", "Write the image's path.", text)
+        elif path.is_absolute() or not (root / path).resolve().is_relative_to(root.resolve()):
+            self.refuse(line, "the path leads out of the table's folder", "Move the image below it.", text)
+        elif not (root / path).is_file():
+            self.refuse(line, "there is no such file", f"Paths are relative to {root}.", text)
+        else:
+            return path
+        return None
+
+    def settle(self) -> list[_Row]:
+        """The rows that nothing contradicts."""
+        for path in sorted(self.contradicted):
+            row = self.rows.pop(path)
+            reason = f"labelled {row.label!r} here and otherwise further down: neither is used"
+            self.refuse(row.line, reason, "Keep the line that is right.", path.as_posix())
+        return list(self.rows.values())
+
+
+class TableFormat(AbstractFormat):
+    """Labels in a table beside the images."""
+
+    name = "table"
+    task = "classify"
+
+    def sniff(self, path: Path) -> bool:
+        """A table whose head names the columns, or whose first row names an image that exists."""
+        try:
+            table = _table(path)
+            first = next(iter(_rows(table)), (1, []))[1]
+        except (DataError, UsageError, OSError, csv.Error):
+            return False
+        columns = _columns(first)
+        if columns is None:
+            return False
+        return columns.header or (table.parent / first[columns.path].replace("\\", "/")).is_file()
+
+    def read(self, path: Path) -> Dataset:
+        """One record a row; images beside the listed ones that no row names are refused as well."""
+        table = _table(path)
+        reading, unused = _read_rows(table)
+        rows = reading.settle()
+        classes = ordered_classes(row.label for row in rows)
+        index = {name: at for at, name in enumerate(classes)}
+        splits: dict[str, list[Record]] = {}
+        for row in rows:
+            splits.setdefault(row.split, []).append(Record(row.path, index[ordered_classes([row.label])[0]]))
+        used = {table.name: len(rows)} | {row.path.as_posix(): 1 for row in rows}
+        notes = (Note(table.name, f"columns that are not used: {', '.join(unused)}"),) if unused else ()
+        refused = (*reading.refused, *_unlisted(table, reading))
+        frozen = {name: tuple(records) for name, records in splits.items()}
+        return Dataset(self.task, classes, frozen, table.parent, Ledger(used, refused, notes), self.name)
+
+    def write(self, dataset: Dataset, folder: Path) -> None:
+        """`folder/labels.csv` and the images in `folder/images/split`."""
+        claim_folder(folder)
+        rows = [("path", "label", "split")]
+        for split, records in dataset.splits.items():
+            images = folder / "images" / split
+            images.mkdir(parents=True)
+            for record in records:
+                path = copy_image(dataset, record, images)
+                rows.append((path.relative_to(folder).as_posix(), dataset.classes[record.label], split))
+        with (
+            atomic_path(folder / "labels.csv") as draft,
+            draft.open("w", newline="", encoding="utf-8") as handle,
+        ):
+            csv.writer(handle).writerows(rows)
+
+
+def _table(path: Path) -> Path:
+    """The table at a path: the file itself, or the only one in a folder."""
+    if path.is_file():
+        if path.suffix.lower() not in SUFFIXES:
+            raise UsageError(f"{path} is not named .csv or .tsv.")
+        return path
+    tables = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+    if len(tables) != 1:
+        names = ", ".join(table.name for table in tables) or "none"
+        raise UsageError(f"{path} must hold exactly one .csv or .tsv table; it holds {names}. Give the table's path.")
+    return tables[0]
+
+
+def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields) of every row that is not blank; bytes that are not UTF-8 come as surrogates."""
+    raw = table.read_bytes()
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{table} is UTF-16. Save it as UTF-8 (in Excel: CSV UTF-8).")
+    text = raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    first = text.split("\n", 1)[0]
+    separator = max("\t;,", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    for fields in reader:
+        if any(value.strip() for value in fields):
+            yield reader.line_num, fields
+
+
+def _read_rows(table: Path) -> tuple[_Reading, tuple[str, ...]]:
+    """Every row of the table, and the names of the columns that mean nothing here."""
+    reading = _Reading(table)
+    rows = _rows(table)
+    columns: _Columns | None = None
+    line = 0
+    try:
+        for line, fields in rows:
+            if columns is None:
+                columns = _columns(fields)
+                if columns is None:
+                    raise DataError(f"{table}:{line}: {fields} is no head with path and label, and no such row.")
+                if columns.header:
+                    continue
+            reading.take(line, fields, columns)
+    except csv.Error as error:
+        reading.refuse(line + 1, f"the rest cannot be read: {error}", "Close the quotes that are open.")
+    return reading, columns.unused if columns else ()
+
+
+def _columns(first: list[str]) -> _Columns | None:
+    """What the first row says of the columns; None where it cannot be one of such a table."""
+    heads = [value.strip().lower() for value in first]
+    path = next((heads.index(name) for name in PATH_HEADS if name in heads), None)
+    label = next((heads.index(name) for name in LABEL_HEADS if name in heads), None)
+    split = next((heads.index(name) for name in SPLIT_HEADS if name in heads), None)
+    if path is not None and label is not None:
+        unused = tuple(first[at] for at in range(len(first)) if at not in (path, label, split))
+        return _Columns(path, label, split, len(first), True, unused)
+    if len(first) in (2, 3):
+        return _Columns(0, 1, 2 if len(first) == 3 else None, len(first), False)
+    return None
+
+
+def _unlisted(table: Path, reading: _Reading) -> list[Refusal]:
+    """Images that lie beside listed ones and are named by no row."""
+    named = reading.rows.keys() | reading.contradicted
+    folders = sorted({path.parent for path in named})
+    refused = []
+    for folder in folders:
+        for name in sorted(entry.name for entry in os.scandir(table.parent / folder) if entry.is_file()):
+            path = folder / name
+            if is_image(path) and path not in named:
+                refused.append(
+                    Refusal(path.as_posix(), f"no row of {table.name} names it", "Add a row or remove the image.")
+                )
+    return refused
+
+
+FORMATS = {"table": TableFormat()}

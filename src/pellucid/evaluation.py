@@ -1,0 +1,174 @@
+"""How good a model is on a split of a dataset, with intervals; and whether one model is better than another."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy as np
+import torch
+
+from pellucid.data.cache import Decoded, decode
+from pellucid.data.dataset import Dataset, open_dataset
+from pellucid.data.loader import Loader
+from pellucid.errors import DataError, UsageError
+from pellucid.machine import arithmetic
+from pellucid.metrics.intervals import paired_bootstrap
+from pellucid.models.base import AbstractModel
+from pellucid.prediction import Predictor, load
+from pellucid.preprocess import Preprocess
+from pellucid.tasks.base import AbstractMetric, AbstractTask, Scores
+
+__all__ = [
+    "Evaluation",
+    "Judged",
+    "batch_for",
+    "evaluate",
+    "evaluation_of",
+    "judge",
+    "match_classes",
+    "measure",
+]
+
+PIXELS_A_BATCH = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The figures of one model on one split; `refused` counts images that could not be read."""
+
+    task: str
+    split: str
+    scores: Scores
+    refused: int
+    comparison: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; what only this task has stands beside the common figures."""
+        scores = self.scores
+        common = {
+            "task": self.task,
+            "split": self.split,
+            "count": scores.count,
+            "refused": self.refused,
+            "metrics": scores.metrics,
+            "intervals": {name: list(interval) for name, interval in scores.intervals.items()},
+            "per_class": list(scores.per_class),
+        }
+        compared = {} if self.comparison is None else {"comparison": self.comparison}
+        return {**common, **scores.details, **compared}
+
+
+def evaluate(
+    model: str | Path | Predictor,
+    data: str | Path | Dataset,
+    *,
+    split: str = "test",
+    against: str | Path | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Judge a model file on a split, in the model's own preprocessing and fp32.
+
+    `against` is a second model, compared image by image on the same split. `seed` cuts missing splits as training did,
+    and draws the bootstrap.
+    """
+    predictor = model if isinstance(model, Predictor) else load(model)
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, seed=seed)
+    judged = judge(predictor, dataset, split)
+    comparison = None if against is None else _compare(judged, judge(load(against), dataset, split), seed)
+    return evaluation_of(dataset.task, split, judged, comparison, seed=seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The metric of one model over one split, and the images it read, in the order they were added."""
+
+    metric: AbstractMetric
+    decoded: Decoded
+
+
+def judge(predictor: Predictor, dataset: Dataset, split: str) -> Judged:
+    """Run a model over a split, in its own preprocessing and fp32."""
+    if dataset.task != predictor.manifest.task:
+        raise UsageError(
+            f"The model is for {predictor.manifest.task!r}; {dataset.root} is labelled for {dataset.task!r}."
+        )
+    dataset = match_classes(dataset, predictor.task)
+    preprocess = predictor.manifest.preprocess
+    decoded = decode(dataset, split, preprocess, dataset.digests())
+    if not decoded.records:
+        raise DataError(f"No image of the {split!r} split of {dataset.root} can be read. See `pellucid check`.")
+    loader = Loader(decoded, predictor.task, batch_for(preprocess))
+    metric = measure(predictor.model, predictor.task, loader, preprocess, predictor.device, "fp32")
+    return Judged(metric, decoded)
+
+
+def evaluation_of(
+    task: str, split: str, judged: Judged, comparison: dict[str, Any] | None = None, *, seed: int = 0
+) -> Evaluation:
+    """The figures of what was judged."""
+    return Evaluation(task, split, judged.metric.scores(seed), len(judged.decoded.refused), comparison)
+
+
+def batch_for(preprocess: Preprocess) -> int:
+    """Images a batch in evaluation, by their size."""
+    return max(1, min(500, PIXELS_A_BATCH // (preprocess.size[0] * preprocess.size[1])))
+
+
+@torch.inference_mode()
+def measure(
+    model: AbstractModel,
+    task: AbstractTask,
+    loader: Loader,
+    preprocess: Preprocess,
+    device: torch.device,
+    precision: str | None,
+) -> AbstractMetric:
+    """The task's metric over every image of a loader."""
+    metric = task.metric()
+    model.eval()
+    for batch in loader.in_order():
+        images = preprocess.normalise(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
+        with arithmetic(device, precision):
+            outputs = model(images)
+        metric.add(model.decode(outputs), batch.targets)
+    return metric
+
+
+def match_classes(dataset: Dataset, task: AbstractTask) -> Dataset:
+    """The dataset with its labels renumbered to the model's classes, matched by name.
+
+    Names that are mere numbers (IDX files hold no others) are matched by position where the counts agree.
+    """
+    if dataset.classes == task.classes:
+        return dataset
+    if len(dataset.classes) == len(task.classes) and all(name.isdigit() for name in dataset.classes):
+        return dataset.renamed(task.classes, lambda label: label)
+    unknown = [name for name in dataset.classes if name not in task.classes]
+    if unknown:
+        raise UsageError(
+            f"The data has classes the model does not know: {', '.join(unknown[:8])}{', …' if len(unknown) > 8 else ''}. "
+            f"The model knows: {', '.join(task.classes[:20])}{', …' if len(task.classes) > 20 else ''}."
+        )
+    places = [task.classes.index(name) for name in dataset.classes]
+    return dataset.renamed(task.classes, lambda label: task.renumbered(label, places))
+
+
+def _compare(judged: Judged, rival: Judged, seed: int) -> dict[str, Any]:
+    ours, theirs = judged.metric.outcomes(), rival.metric.outcomes()
+    if _names(judged) != _names(rival):
+        raise DataError("The two models read different images; they cannot be compared image by image.")
+    name, value = judged.metric.headline()
+    difference = paired_bootstrap(ours, theirs, np.random.default_rng(seed))
+    return {
+        "metric": name,
+        "value": value,
+        "against": rival.metric.headline()[1],
+        "difference": difference.value,
+        "interval": list(difference.interval),
+        "p": difference.p,
+    }
+
+
+def _names(judged: Judged) -> list[str]:
+    return [record.name for record in judged.decoded.records]

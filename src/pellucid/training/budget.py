@@ -1,0 +1,111 @@
+"""What fits the minutes: model size and resolution from speed measured here, on this machine, with this data."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pellucid.config import TrainConfig
+from pellucid.data.cache import Decoded, StoredPixels
+from pellucid.data.loader import Loader
+from pellucid.machine import best_device
+from pellucid.models.base import AbstractModel
+from pellucid.preprocess import Preprocess
+from pellucid.tasks.base import AbstractTask
+from pellucid.training.events import Stepped
+from pellucid.training.loop import fit
+from pellucid.training.plan import Plan, epochs_for, fill_settings
+from pellucid.types import Record
+
+__all__ = ["Candidate", "Offer", "candidates", "choose", "measure_rate"]
+
+WARM_STEPS = 3
+TIMED_STEPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network and a resolution that might fit: arguments for `build_model` and the side in pixels."""
+
+    model: str
+    arguments: dict[str, Any]
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A candidate with its measured training speed (images a second) and the passes that fit."""
+
+    candidate: Candidate
+    rate: float
+    epochs: float
+
+
+def candidates(side: int) -> list[Candidate]:
+    """Networks in ascending work an image, for images whose short side is typically `side` pixels."""
+    if side <= 64:
+        rungs = [(max(8, side), width) for width in (16, 24, 32, 40, 48, 64, 96)]
+    else:
+        rungs = [(64, 24), (96, 32), (128, 32), (128, 48), (160, 48), (192, 64), (224, 64), (224, 96)]
+    rungs = list(dict.fromkeys((min(rung, side), width) for rung, width in rungs))
+    return [Candidate("compact", {"width": width, "side": rung}, rung) for rung, width in rungs]
+
+
+def choose(
+    offers: Callable[[Candidate], float], ladder: list[Candidate], images: int, seconds: float
+) -> tuple[Offer, str]:
+    """The largest candidate that still makes the passes this many images are worth, measured upwards.
+
+    `offers` measures a candidate's images a second. Where even the smallest is too slow, it is taken.
+    """
+    wanted = epochs_for(images)
+    best: Offer | None = None
+    for candidate in ladder:
+        rate = offers(candidate)
+        offer = Offer(candidate, rate, rate * seconds / images)
+        if best is not None and offer.epochs < wanted * 0.9:
+            break
+        best = offer
+    assert best is not None
+    reason = (
+        f"{best.rate:.0f} images/s measured; {seconds:.0f} s make {best.epochs:.1f} passes over {images} images, "
+        f"and about {wanted} are wanted; the next larger network would make fewer"
+    )
+    return best, reason
+
+
+def measure_rate(
+    model: AbstractModel,
+    task: AbstractTask,
+    settings: TrainConfig,
+    preprocess: Preprocess,
+    records: tuple[Record, ...],
+) -> float:
+    """Images a second of whole training steps on random pixels, loading and augmentation included."""
+    batch = min(settings.batch or 1, len(records))
+    some = _random_images(records, preprocess.margin(), batch * 4)
+    parameters = sum(weight.numel() for weight in model.parameters())
+    filled, _ = fill_settings(settings, parameters=parameters, steps=1000)
+    plan = Plan(dataclasses.replace(filled, save_seconds=1e9), preprocess, WARM_STEPS + TIMED_STEPS)
+    times = [time.perf_counter()]
+    for event in fit(model, task, Loader(some, task, batch), None, plan, device=best_device(settings.device)):
+        if isinstance(event, Stepped):
+            times.append(time.perf_counter())
+    return float(batch / np.median(np.diff(times[-TIMED_STEPS - 1 :])))
+
+
+def _random_images(records: tuple[Record, ...], preprocess: Preprocess, count: int) -> Decoded:
+    generator = np.random.Generator(np.random.PCG64(0))
+    array = generator.integers(0, 256, (count, *preprocess.size, preprocess.channels), dtype=np.uint8)
+    return Decoded(
+        records=tuple(records[place % len(records)] for place in range(count)),
+        pixels=StoredPixels(array, np.arange(count)),
+        preprocess=preprocess,
+        sizes=np.full((count, 2), preprocess.size, np.int64),
+        refused=(),
+        notes=(),
+        cached=None,
+    )

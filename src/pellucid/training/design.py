@@ -1,0 +1,242 @@
+"""Choosing what was left open before training: the network, its input, the batch and the length of the run."""
+
+import dataclasses
+import math
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.config import TrainConfig
+from pellucid.data.cache import Decoded
+from pellucid.data.dataset import Dataset
+from pellucid.errors import DataError, ImageError, UsageError
+from pellucid.machine import fast_precision, usable_cores
+from pellucid.models.base import AbstractModel, build_model
+from pellucid.preprocess import Preprocess
+from pellucid.tasks.base import AbstractTask
+from pellucid.training.budget import candidates, choose, measure_rate
+from pellucid.training.plan import Plan, epochs_for, fill_settings, steps_for
+from pellucid.training.start import Origin
+
+__all__ = ["Draft", "Look", "draft", "look", "settle", "with_statistics"]
+
+SMALL = 64
+"""Images up to this side are shown to a network as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a glance at some of the images shows: typical short side, whether all have one square size, channels."""
+
+    side: int
+    one_size: bool
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A network and its input, before the training images were decoded."""
+
+    architecture: dict[str, Any]
+    preprocess: Preprocess
+    settings: TrainConfig
+    reasons: dict[str, str]
+
+
+def look(dataset: Dataset, most: int = 48) -> Look:
+    """Decode a few training images, evenly spread; those that cannot be read are left to the ledger."""
+    records = dataset.split("train")
+    some = [records[place] for place in sorted({place * len(records) // most for place in range(most)})]
+
+    def shape(record: Any) -> tuple[int, ...] | None:
+        try:
+            return dataset.image(record).pixels.shape
+        except ImageError:
+            return None
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        shapes = [found for found in pool.map(shape, some) if found is not None]
+    if not shapes:
+        raise DataError(f"None of {len(some)} images looked at in {dataset.root} can be read. See `pellucid check`.")
+    side = int(statistics.median(min(found[:2]) for found in shapes))
+    one_size = len({found[:2] for found in shapes}) == 1
+    return Look(side, one_size, 1 if all(found[2] == 1 for found in shapes) else 3)
+
+
+def draft(
+    dataset: Dataset, task: AbstractTask, settings: TrainConfig, origin: Origin | None, seconds: float | None
+) -> Draft:
+    """The network, the size of its input, the batch and the machine's share, with reasons.
+
+    `seconds` is what is left of the minutes; speed is measured to choose by it.
+    """
+    seen, images = look(dataset), len(dataset.split("train"))
+    reasons: dict[str, str] = {}
+    settings = _fill_machine(settings, reasons)
+    if origin is not None:
+        return _from_origin(settings, origin, images, reasons)
+    if settings.minutes is not None and settings.model is None:
+        return _fitting(dataset, task, settings, seen, seconds or 0.0, reasons)
+    if settings.model is None:
+        settings = dataclasses.replace(settings, model="compact" if seen.side <= SMALL else "resnet18")
+        reasons["model"] = f"{settings.model}: images are typically {seen.side} px on their short side"
+    settings = _fill_size(settings, seen, images, reasons)
+    architecture = _architecture(settings, seen.channels)
+    return Draft(architecture, _input(settings, seen), settings, reasons)
+
+
+def _fill_machine(settings: TrainConfig, reasons: dict[str, str]) -> TrainConfig:
+    filled: dict[str, Any] = {}
+    if settings.threads is None:
+        filled["threads"] = torch.get_num_threads()
+        reasons["threads"] = f"{filled['threads']}: the cores this process may use"
+    if settings.precision is None:
+        filled["precision"], gain = fast_precision(torch.device(settings.device or "cpu"))
+        reasons["precision"] = f"{filled['precision']}: a bf16 convolution ran {gain:.1f} times as fast as in fp32 here"
+    return dataclasses.replace(settings, **filled)
+
+
+def _fill_size(settings: TrainConfig, seen: Look, images: int, reasons: dict[str, str]) -> TrainConfig:
+    filled: dict[str, Any] = {}
+    if settings.size is None:
+        filled["size"], reasons["size"] = _size(_declared(settings.model or ""), seen)
+    side = settings.size or filled["size"]
+    if settings.batch is None:
+        filled["batch"] = _batch(side, images, settings.accumulate)
+        reasons["batch"] = f"{filled['batch']}: for {images} images of {side} px"
+    return dataclasses.replace(settings, **filled)
+
+
+def _declared(name: str) -> AbstractModel:
+    with torch.device("meta"):
+        return build_model(name, 2)
+
+
+def _size(model: AbstractModel, seen: Look) -> tuple[int, str]:
+    if model.fixed_size:
+        return model.size, f"{model.size}: the network takes no other"
+    if model.size <= SMALL and seen.side <= SMALL:
+        return max(8, seen.side), f"{max(8, seen.side)}: the images' own size"
+    return model.size, f"{model.size}: what the network is made for"
+
+
+def _batch(side: int, images: int, accumulate: int) -> int:
+    """A power of two that leaves at least 30 updates a pass, at most 256 small or 32 large images."""
+    most = 256 if side <= SMALL else 32
+    fitting = 2 ** int(math.log2(max(8, images / 30)))
+    return max(accumulate, min(most, fitting, max(1, images)) // accumulate * accumulate)
+
+
+def _architecture(settings: TrainConfig, channels: int) -> dict[str, Any]:
+    architecture = {"name": settings.model, "in_channels": channels}
+    return architecture | ({"side": settings.size} if settings.model == "compact" else {})
+
+
+def _input(settings: TrainConfig, seen: Look) -> Preprocess:
+    """Images of one size go in whole; of other photos the centre. Mean and std are put in once they are known."""
+    side = settings.size or 0
+    whole = seen.one_size or side <= SMALL
+    return Preprocess(
+        size=(side, side),
+        rule="stretch" if whole else "crop",
+        channels=seen.channels,
+        mean=(0.5,) * seen.channels,
+        std=(0.25,) * seen.channels,
+        crop=1.0 if whole else 0.875,
+    )
+
+
+def _from_origin(settings: TrainConfig, origin: Origin, images: int, reasons: dict[str, str]) -> Draft:
+    name = str(origin.architecture["name"])
+    if settings.model not in (None, name):
+        raise UsageError(
+            f"--weights {origin.name} belongs to {name!r}, not to --model {settings.model}. Give one of them."
+        )
+    preprocess = origin.preprocess
+    side = settings.size or preprocess.size[0]
+    reasons |= {
+        "model": f"{name}: the network of these weights",
+        "size": f"{side}: what these weights are used to",
+    }
+    filled: dict[str, Any] = {"model": name, "size": side}
+    if settings.batch is None:
+        filled["batch"] = _batch(side, images, settings.accumulate)
+        reasons["batch"] = f"{filled['batch']}: for {images} images of {side} px"
+    architecture = {key: value for key, value in origin.architecture.items() if key != "classes"}
+    return Draft(architecture, preprocess.resized(side), dataclasses.replace(settings, **filled), reasons)
+
+
+def _fitting(
+    dataset: Dataset,
+    task: AbstractTask,
+    settings: TrainConfig,
+    seen: Look,
+    seconds: float,
+    reasons: dict[str, str],
+) -> Draft:
+    """The largest rung of the ladder that the minutes allow, by measured speed."""
+    images, start, drafts = len(dataset.split("train")), time.monotonic(), {}
+    ladder = candidates(settings.size or seen.side)
+
+    def rate(candidate: Any) -> float:
+        given = dataclasses.replace(settings, model=candidate.model, size=candidate.side)
+        given = _fill_size(given, seen, images, {})
+        architecture = {"name": candidate.model, "in_channels": seen.channels, **candidate.arguments}
+        drafts[candidate.side, str(candidate.arguments)] = Draft(architecture, _input(given, seen), given, reasons)
+        arguments = {key: value for key, value in architecture.items() if key != "name"}
+        model = build_model(candidate.model, len(dataset.classes), **arguments)
+        return measure_rate(model, task, given, _input(given, seen), dataset.split("train"))
+
+    offer, why = choose(rate, ladder, images, seconds - 2 * (time.monotonic() - start))
+    chosen = drafts[offer.candidate.side, str(offer.candidate.arguments)]
+    reasons["model"] = f"{chosen.architecture}: {why}"
+    reasons["size"] = f"{offer.candidate.side}: chosen together with the network"
+    reasons["batch"] = f"{chosen.settings.batch}: for {images} images of {offer.candidate.side} px"
+    return chosen
+
+
+def with_statistics(preprocess: Preprocess, train: Decoded, most: int = 10_000) -> Preprocess:
+    """The preprocess with mean and standard deviation of the training images, to four digits.
+
+    Sums of integers, so the same for any order and machine. A channel that never varies gets 1 for its deviation.
+    """
+    count = min(most, len(train.records))
+    places = [place * len(train.records) // count for place in range(count)]
+    total = np.zeros(preprocess.channels, np.float64)
+    squares = np.zeros(preprocess.channels, np.float64)
+    number = 0
+    for start in range(0, count, 256):
+        pixels = train.pixels.take(places[start : start + 256]).reshape(-1, preprocess.channels).astype(np.int64)
+        total, squares, number = total + pixels.sum(0), squares + (pixels**2).sum(0), number + len(pixels)
+    mean = total / number
+    deviation = np.sqrt(np.maximum(squares / number - mean**2, 0))
+    mean_digits = tuple(round(float(value) / 255, 4) for value in mean)
+    std_digits = tuple(round(float(value) / 255, 4) or 1.0 for value in deviation)
+    return dataclasses.replace(preprocess, mean=mean_digits, std=std_digits)
+
+
+def settle(
+    drafted: Draft, preprocess: Preprocess, images: int, parameters: int, pace: tuple[float, float] | None
+) -> Plan:
+    """The whole plan. `pace` is (seconds for training, measured images a second) where minutes were given."""
+    settings, reasons = drafted.settings, dict(drafted.reasons)
+    batch = settings.batch or 1
+    seconds = None
+    if pace is not None:
+        seconds, rate = pace
+        steps = max(10, int(seconds * rate / batch))
+        reasons["epochs"] = (
+            f"{steps * batch / images:.1f}: {rate:.0f} images/s measured, for {seconds:.0f} s of training"
+        )
+    else:
+        if settings.epochs is None:
+            settings = dataclasses.replace(settings, epochs=epochs_for(images))
+            reasons["epochs"] = f"{settings.epochs}: for {images} images"
+        steps = steps_for(settings.epochs or 1, images, batch)
+    settings, more = fill_settings(settings, parameters=parameters, steps=steps)
+    return Plan(settings, preprocess, steps, seconds, reasons | more)

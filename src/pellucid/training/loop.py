@@ -1,0 +1,215 @@
+"""The training loop: a plain loop that yields what happens.
+
+Stopping is leaving it; resuming is entering it with a checkpoint. Everything random in a step is a pure function of
+(seed, step), so a checkpoint holds tensors and a step number and no state of any generator.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pellucid.catalog import suggestion
+from pellucid.data.loader import Loader, random_seed
+from pellucid.errors import NonFiniteError, UsageError
+from pellucid.evaluation import measure
+from pellucid.models.base import AbstractModel
+from pellucid.tasks.base import AbstractTask
+from pellucid.training.events import Evaluated, Event, Finished, Replanned, Saved, Started, Stepped, Stopped
+from pellucid.training.optim import make_optimizers, rate_factor, set_rate
+from pellucid.training.plan import Plan
+from pellucid.training.state import Progress, load_progress, save_progress
+from pellucid.training.step import augmented, average_into, backward, gradient_norm, refuse_non_finite
+
+__all__ = ["fit", "never"]
+
+
+def never() -> str:
+    """Never asks to stop."""
+    return ""
+
+
+def fit(
+    model: AbstractModel,
+    task: AbstractTask,
+    train: Loader,
+    val: Loader | None,
+    plan: Plan,
+    *,
+    device: torch.device | None = None,
+    checkpoint: Path | None = None,
+    stop: Callable[[], str] = never,
+) -> Iterator[Event]:
+    """Train `model` in place and yield what happens; goes on from `checkpoint` where that file exists.
+
+    `stop` is asked before every step; what it answers is the reason to stop, and the run is saved first. At an
+    `Evaluated` event and after the last one, the model given holds the weights that were judged: the averaged ones
+    where there are any.
+    """
+    device = device or torch.device("cpu")
+    progress = _begin(model, plan, device)
+    if checkpoint is not None and checkpoint.exists():
+        load_progress(checkpoint, progress)
+    clock = _Clock(progress.elapsed)
+    yield Started(progress.step, progress.steps, len(train), sum(weight.numel() for weight in model.parameters()))
+
+    while not (reason := _finished(progress, plan)):
+        if asked := stop():
+            yield from _save(checkpoint, progress)
+            yield Stopped(progress.step, asked)
+            return
+        yield _step(progress, task, train, plan, device, checkpoint)
+        progress.elapsed = clock.elapsed()
+        if _evaluation_due(progress, train, plan):
+            if val is not None:
+                yield _evaluate(progress, task, train, val, plan, device)
+                progress.elapsed = clock.elapsed()
+            yield from _replan(progress, plan)
+        if clock.since_save() >= plan.settings.save_seconds:
+            yield from _save(checkpoint, progress)
+            clock.saved()
+
+    yield from _save(checkpoint, progress)
+    yield Finished(progress.step, reason, progress.best)
+
+
+class _Clock:
+    """Seconds since the run began, resumed runs included, and since the last checkpoint."""
+
+    def __init__(self, before: float) -> None:
+        self._start = self._save = time.monotonic()
+        self._before = before
+
+    def elapsed(self) -> float:
+        return self._before + time.monotonic() - self._start
+
+    def since_save(self) -> float:
+        return time.monotonic() - self._save
+
+    def saved(self) -> None:
+        self._save = time.monotonic()
+
+
+def _begin(model: AbstractModel, plan: Plan, device: torch.device) -> Progress:
+    model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _freeze(model, plan.settings.freeze)
+    averaged = None
+    if plan.settings.ema:
+        averaged, model = model, copy.deepcopy(model)
+    return Progress(model, averaged, make_optimizers(model, plan.settings), plan.steps)
+
+
+def _freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
+    names = [name for name, _ in model.named_parameters()]
+    for prefix in prefixes:
+        frozen = [name for name in names if name == prefix or name.startswith(f"{prefix}.")]
+        if not frozen:
+            heads = {name.split(".")[0] for name in names}
+            raise UsageError(f"--freeze {prefix}: the model has no such part.{suggestion(prefix, heads)}")
+        for name in frozen:
+            model.get_parameter(name).requires_grad_(False)
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise UsageError(f"--freeze {' '.join(prefixes)}: nothing is left to train.")
+
+
+def _set_training(model: nn.Module) -> None:
+    """Training mode, except in parts whose every weight is frozen: their batch norms keep their statistics."""
+    model.train()
+    for module in model.modules():
+        weights = list(module.parameters())
+        if weights and not any(weight.requires_grad for weight in weights):
+            module.eval()
+
+
+def _finished(progress: Progress, plan: Plan) -> str:
+    patience = plan.settings.patience
+    if patience is not None and progress.behind >= patience:
+        return f"no better figure on the validation split in {patience} evaluations"
+    return "all steps done" if progress.step >= progress.steps else ""
+
+
+def _step(
+    progress: Progress,
+    task: AbstractTask,
+    train: Loader,
+    plan: Plan,
+    device: torch.device,
+    checkpoint: Path | None,
+) -> Stepped:
+    settings, start = plan.settings, time.perf_counter()
+    generator = torch.Generator().manual_seed(random_seed(settings.seed, 2, progress.step))
+    torch.manual_seed(random_seed(settings.seed, 3, progress.step))  # dropout draws from the global generator
+    batch = train.at(progress.step)
+    images, targets = augmented(batch, task, plan, generator, device)
+    rate = set_rate(progress.optimizers, rate_factor(progress.step, progress.steps, settings))
+    _set_training(progress.model)
+    statistics = [buffer.clone() for buffer in progress.model.buffers()]
+    losses = backward(progress.model, images, targets, plan)
+    norm = gradient_norm(progress.model, settings.clip)
+    try:
+        refuse_non_finite(progress.model, losses, norm, images, plan)
+    except NonFiniteError as error:
+        for buffer, good in zip(progress.model.buffers(), statistics, strict=True):
+            buffer.copy_(good)
+        list(_save(checkpoint, progress))
+        names = ", ".join(train.decoded.records[position].name for position in batch.positions[:4])
+        raise NonFiniteError(
+            f"Step {progress.step + 1}: {error} The batch: {names}{', …' if len(batch.positions) > 4 else ''}. "
+            f"The state before this step is kept. Try a smaller --lr (it was {rate:g}), --clip 1 or --precision fp32."
+        ) from error
+    for optimizer in progress.optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    progress.step += 1
+    if progress.averaged is not None:
+        average_into(progress.averaged, progress.model, _decay(settings.ema or 0.0, progress.step))
+    speed = len(batch.positions) / (time.perf_counter() - start)
+    epoch = progress.step * train.batch / len(train)
+    return Stepped(progress.step, progress.steps, epoch, losses, rate, norm, speed)
+
+
+def _decay(decay: float, step: int) -> float:
+    """Decay of the average, smaller in the first steps so that it forgets the initial weights."""
+    return min(decay, step / (step + 10))
+
+
+def _evaluation_due(progress: Progress, train: Loader, plan: Plan) -> bool:
+    """At the end of every `evaluate_every`-th epoch, and after the last step."""
+    if progress.step >= progress.steps:
+        return True
+    images = len(train) * plan.settings.evaluate_every
+    return progress.step * train.batch // images > (progress.step - 1) * train.batch // images
+
+
+def _evaluate(
+    progress: Progress, task: AbstractTask, train: Loader, val: Loader, plan: Plan, device: torch.device
+) -> Evaluated:
+    metric = measure(progress.judged, task, val, plan.preprocess, device, plan.settings.precision)
+    name, value = metric.headline()
+    # Of equal figures the later one is kept: it has seen more.
+    best = value >= progress.best.get("value", -1.0)
+    progress.behind = 0 if value > progress.best.get("value", -1.0) else progress.behind + 1
+    epoch = progress.step * train.batch / len(train)
+    if best:
+        progress.best = {"step": progress.step, "epoch": epoch, "name": name, "value": value}
+    return Evaluated(progress.step, epoch, name, value, best)
+
+
+def _replan(progress: Progress, plan: Plan) -> Iterator[Replanned]:
+    """Change the number of steps so that the run ends with its minutes, at the pace measured so far."""
+    if plan.seconds is None or progress.step >= progress.steps:
+        return
+    left = (plan.seconds - progress.elapsed) * progress.step / progress.elapsed
+    steps = progress.step + max(1, int(left))
+    if abs(steps - progress.steps) > 0.01 * progress.steps:
+        progress.steps = steps
+        yield Replanned(progress.step, steps)
+
+
+def _save(checkpoint: Path | None, progress: Progress) -> Iterator[Saved]:
+    if checkpoint is not None:
+        save_progress(checkpoint, progress)
+        yield Saved(progress.step, str(checkpoint))

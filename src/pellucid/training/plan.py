@@ -1,0 +1,113 @@
+"""The plan of a run: every setting that was left open, filled in, with the reason."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pellucid.config import TrainConfig
+from pellucid.data.augment import Augment
+from pellucid.preprocess import Preprocess
+
+__all__ = ["Plan", "augment_of", "epochs_for", "fill_settings", "steps_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Settings without a None that matters, the number of steps, and why each derived value is what it is.
+
+    `preprocess` is what the network sees; `seconds` is the time training may take where minutes were given.
+    """
+
+    settings: TrainConfig
+    preprocess: Preprocess
+    steps: int
+    seconds: float | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for config.json."""
+        return {
+            "settings": self.settings.to_json(),
+            "preprocess": self.preprocess.to_json(),
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "reasons": dict(self.reasons),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Plan":
+        """The plan that `to_json` gave."""
+        return cls(
+            settings=TrainConfig.from_json(values["settings"]),
+            preprocess=Preprocess.from_json(values["preprocess"]),
+            steps=values["steps"],
+            seconds=values["seconds"],
+            reasons=values["reasons"],
+        )
+
+
+def epochs_for(images: int) -> int:
+    """Passes that a set of this size is worth: 12 for 60,000 images, more for fewer, at most 100.
+
+    The updates a network needs grow more slowly than its data, so the passes fall with the root of the count.
+    """
+    return max(12, min(100, round(12 * math.sqrt(60_000 / max(1, images)))))
+
+
+def steps_for(epochs: float, images: int, batch: int) -> int:
+    """Updates in that many passes; the last batch of all may reach into the next pass."""
+    return max(1, math.ceil(epochs * images / batch))
+
+
+def augment_of(settings: TrainConfig) -> Augment:
+    """The augmentation that filled settings describe."""
+    names = [field.name for field in dataclasses.fields(Augment)]
+    return Augment(**{name: getattr(settings, name) for name in names})
+
+
+def fill_settings(settings: TrainConfig, *, parameters: int, steps: int) -> tuple[TrainConfig, dict[str, str]]:
+    """Settings with optimiser, rates, decay, averaging and augmentation filled in, and the reasons."""
+    filled: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+
+    def derive(name: str, value: Any, reason: str) -> Any:
+        if getattr(settings, name) is not None:
+            return getattr(settings, name)
+        filled[name], reasons[name] = (
+            value,
+            f"{value:g}: {reason}" if isinstance(value, float) else f"{value}: {reason}",
+        )
+        return value
+
+    light = parameters <= 6_000_000 and settings.weights is None
+    why = "learns most a step from scratch and costs little at this size" if light else "the safe choice at this size"
+    optimizer = derive("optimizer", "muon" if light else "sgd", why)
+    rate, decay, momentum = RATES[optimizer]
+    batch = settings.batch or 1
+    if optimizer == "sgd":
+        rate = rate * batch / 256 * (0.2 if settings.weights else 1.0)
+    derive("lr", rate, f"for {optimizer} at batch {batch}")
+    derive("weight_decay", decay, f"for {optimizer}")
+    if optimizer != "adamw":
+        derive("momentum", momentum, f"for {optimizer}")
+    horizon = steps // 100
+    ema = 1 - 1 / horizon if horizon >= 10 else 0.0
+    derive("ema", ema, "averages over a hundredth of the steps" if ema else "too few steps to average over")
+    small = (settings.size or 0) <= 64
+    derive("shift", 1 / 28 if small else 0.0, "one pixel in 28" if small else "the zoomed crops shift already")
+    derive(
+        "zoom",
+        1.0 if small else 0.6,
+        "small images are shown whole" if small else "crops of 60 to 100 % of the side",
+    )
+    return dataclasses.replace(settings, **filled), reasons
+
+
+RATES: dict[str, tuple[float, float, float]] = {
+    "sgd": (0.2, 5e-4, 0.9),
+    "adamw": (2e-3, 0.05, 0.0),
+    "muon": (0.02, 0.01, 0.9),
+}
+"""Peak rate (sgd: at batch 256), weight decay and momentum."""

@@ -1,0 +1,210 @@
+"""Everything before the first step: the data read and decoded, the plan made or taken up again, written down."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pellucid.catalog import find
+from pellucid.checkpoint import versions
+from pellucid.config import TrainConfig
+from pellucid.data.cache import Decoded, decode
+from pellucid.data.dataset import Dataset, open_dataset
+from pellucid.data.ledger import Ledger
+from pellucid.data.loader import Loader
+from pellucid.errors import DataError, UsageError
+from pellucid.evaluation import batch_for
+from pellucid.files import write_atomic
+from pellucid.machine import best_device, describe, keep_memory, usable_cores
+from pellucid.models.base import build_model
+from pellucid.preprocess import Preprocess
+from pellucid.tasks.base import AbstractTask
+from pellucid.training.budget import measure_rate
+from pellucid.training.design import Draft, draft, settle, with_statistics
+from pellucid.training.folder import RunFolder
+from pellucid.training.plan import Plan
+from pellucid.training.start import Origin, find_origin
+
+__all__ = ["Prepared", "Say", "prepare"]
+
+Say = Callable[[str], None]
+
+RESERVED_SECONDS = 4.0
+"""Kept for the report and for starting up, where minutes were given."""
+EVALUATION_PACE = 1.5
+"""Images are judged in fp32 at about this many times the speed of a training step in bf16."""
+GIGABYTE = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that can begin or go on: data, plan and network, as config.json says them too."""
+
+    folder: RunFolder
+    dataset: Dataset
+    digest: str
+    task: AbstractTask
+    plan: Plan
+    architecture: Mapping[str, Any]
+    origin: Origin | None
+    train: Loader
+    val: Loader | None
+    device: torch.device
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The dataset with what is needed to decode it."""
+
+    dataset: Dataset
+    digests: Mapping[Path, str]
+    cap: int | None
+
+    def decoded(self, split: str, preprocess: Preprocess) -> Decoded:
+        return decode(self.dataset, split, preprocess, self.digests, cap=self.cap)
+
+
+def prepare(
+    data: str | Path, folder: RunFolder, asked: TrainConfig, saved: Mapping[str, Any] | None, say: Say
+) -> Prepared:
+    """Read the data, choose or take up the plan, and write config.json and ledger.jsonl."""
+    began = time.monotonic()
+    keep_memory()
+    settings = asked if saved is None else TrainConfig.from_json(saved["plan"]["settings"])
+    torch.set_num_threads(settings.threads or usable_cores())
+    device = best_device(settings.device)
+    dataset = open_dataset(data, seed=settings.seed, val=settings.val, test=settings.test)
+    task: AbstractTask = find("TASKS", dataset.task)(dataset.classes).counted(dataset.split("train"))
+    digests = dataset.digests()
+    source = _Source(dataset, digests, None if settings.cache_gb is None else int(settings.cache_gb * GIGABYTE))
+    digest = dataset.digest(digests)
+    _say_data(dataset, say)
+    origin = None if settings.weights is None or folder.checkpoint.exists() else find_origin(settings.weights)
+    if saved is None:
+        plan, architecture = _new_plan(source, task, settings, origin, began, say)
+    else:
+        _compare(saved, digest, device, say)
+        plan, architecture = Plan.from_json(saved["plan"]), saved["architecture"]
+    splits = {
+        name: source.decoded(name, _view(name, plan.preprocess)) for name, records in dataset.splits.items() if records
+    }
+    ledger = _complete(dataset.ledger, splits)
+    _say_refused(ledger, say)
+    if not splits["train"].records:
+        raise DataError(f"No training image of {dataset.root} can be read. See `pellucid check {data}`.")
+    if saved is None:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        config = _config(asked, plan, architecture, dataset, digest, device, data)
+        write_atomic(folder.ledger, ledger.lines())
+        write_atomic(folder.config, json.dumps(config, indent=2) + "\n")
+    train = Loader(splits["train"], task, plan.settings.batch or 1, plan.settings.seed)
+    val = None
+    if "val" in splits and splits["val"].records:
+        val = Loader(splits["val"], task, batch_for(plan.preprocess))
+    dataset = dataclasses.replace(dataset, ledger=ledger)
+    return Prepared(folder, dataset, digest, task, plan, architecture, origin, train, val, device)
+
+
+def _view(split: str, preprocess: Preprocess) -> Preprocess:
+    """Training crops are taken from a wider view than the network sees when it is judged."""
+    return preprocess.margin() if split == "train" else preprocess
+
+
+def _new_plan(
+    source: _Source, task: AbstractTask, settings: TrainConfig, origin: Origin | None, began: float, say: Say
+) -> tuple[Plan, Mapping[str, Any]]:
+    dataset = source.dataset
+    budget = None if settings.minutes is None else settings.minutes * 60 - RESERVED_SECONDS
+    left = None if budget is None else budget - (time.monotonic() - began)
+    drafted = draft(dataset, task, settings, origin, left)
+    train = source.decoded("train", drafted.preprocess.margin())
+    for name in ("val", "test"):
+        if dataset.splits.get(name):
+            source.decoded(name, drafted.preprocess)
+    preprocess = drafted.preprocess if origin is not None else with_statistics(drafted.preprocess, train)
+    parameters, rate = _measured(dataset, task, drafted, preprocess, timed=budget is not None)
+    pace = None
+    if budget is not None:
+        judged = sum(len(dataset.splits.get(name, ())) for name in ("val", "test"))
+        pace = budget - (time.monotonic() - began) - judged / (EVALUATION_PACE * rate), rate
+        if pace[0] < 1:
+            raise UsageError(f"--minutes {settings.minutes:g} is over before training could begin. Give more.")
+    plan = settle(drafted, preprocess, len(train.records), parameters, pace)
+    for name, reason in plan.reasons.items():
+        say(f"{name} = {reason}")
+    return plan, drafted.architecture
+
+
+def _measured(
+    dataset: Dataset, task: AbstractTask, drafted: Draft, preprocess: Preprocess, *, timed: bool
+) -> tuple[int, float]:
+    """Parameters of the drafted network and, where wanted, its images a second in training."""
+    arguments = {name: value for name, value in drafted.architecture.items() if name != "name"}
+    model = build_model(drafted.architecture["name"], len(dataset.classes), **arguments)
+    parameters = sum(weight.numel() for weight in model.parameters())
+    if not timed:
+        return parameters, 0.0
+    return parameters, measure_rate(model, task, drafted.settings, preprocess, dataset.split("train"))
+
+
+def _compare(saved: Mapping[str, Any], digest: str, device: torch.device, say: Say) -> None:
+    """Refuse other data; say what else differs from where the run was begun."""
+    if saved["data"]["digest"] != digest:
+        raise UsageError(
+            f"The data has changed since the run was begun (digest {digest[:12]}, then {saved['data']['digest'][:12]}). "
+            "Begin a new run with another --out."
+        )
+    here = describe(device)
+    for name, value in saved["machine"].items():
+        if here.get(name) != value:
+            say(f"{name} is {here.get(name)}, the run was begun with {value}: the last bits of the result may differ.")
+
+
+def _complete(ledger: Ledger, splits: Mapping[str, Decoded]) -> Ledger:
+    for decoded in splits.values():
+        ledger = ledger.refuse(decoded.refused, decoded.notes)
+    return ledger
+
+
+def _say_data(dataset: Dataset, say: Say) -> None:
+    counts = ", ".join(f"{len(records)} {name}" for name, records in dataset.splits.items())
+    made = f" ({' and '.join(dataset.made)} cut from train)" if dataset.made else ""
+    say(f"{dataset.root}: {dataset.format}, {len(dataset.classes)} classes, {counts}{made}")
+
+
+def _say_refused(ledger: Ledger, say: Say) -> None:
+    if ledger.refused:
+        say(f"{len(ledger.refused)} of {ledger.offered} files and labels are refused; ledger.jsonl says why. First:")
+        for refusal in ledger.refused[:3]:
+            say(f"  {refusal}")
+
+
+def _config(
+    asked: TrainConfig,
+    plan: Plan,
+    architecture: Mapping[str, Any],
+    dataset: Dataset,
+    digest: str,
+    device: torch.device,
+    data: str | Path,
+) -> dict[str, Any]:
+    counts = {name: len(records) for name, records in dataset.splits.items()}
+    return {
+        "asked": asked.to_json(),
+        "plan": plan.to_json(),
+        "architecture": dict(architecture),
+        "data": {
+            "path": str(data),
+            "digest": digest,
+            "format": dataset.format,
+            "made": dataset.made,
+            "counts": counts,
+        },
+        "machine": describe(device),
+        "versions": versions(),
+    }

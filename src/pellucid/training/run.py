@@ -1,0 +1,105 @@
+"""One training run, from a folder of images to a judged model and its report."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.checkpoint import Manifest, save_model
+from pellucid.config import TrainConfig
+from pellucid.models.base import AbstractModel
+from pellucid.training.events import Evaluated, Event, Finished, Stopped
+from pellucid.training.finish import finish
+from pellucid.training.folder import RunFolder, RunLog
+from pellucid.training.loop import fit, never
+from pellucid.training.prepare import Prepared, Say, prepare
+from pellucid.training.start import begin_model
+
+__all__ = ["Outcome", "train"]
+
+
+def _silent(_words: Any) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: `stopped` is the reason when it can be resumed, empty when it is finished.
+
+    `metrics` is what metrics.json holds: the figures of the validation and the test split.
+    """
+
+    folder: Path
+    stopped: str
+    metrics: Mapping[str, Any]
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    settings: TrainConfig | None = None,
+    *,
+    resume: bool = False,
+    stop: Callable[[], str] = never,
+    listen: Callable[[Event], None] = _silent,
+    say: Say = _silent,
+) -> Outcome:
+    """Train on a folder of images; leave model, figures and report in the run folder `out`.
+
+    `listen` hears every event, `say` what was derived and found, in words; `stop` is asked before every step, and what
+    it answers is the reason to stop.
+    """
+    settings = settings or TrainConfig()
+    folder = RunFolder(Path(out))
+    saved = folder.claim(settings, resume=resume)
+    if saved is not None and folder.metrics.is_file():
+        say(f"{folder.path} is finished; nothing is left to do.")
+        return Outcome(folder.path, "", json.loads(folder.metrics.read_text()))
+    run = prepare(data, folder, settings, saved, say)
+    reason = _trained(run, stop, listen)
+    return Outcome(folder.path, reason, {} if reason else finish(run))
+
+
+def _trained(run: Prepared, stop: Callable[[], str], listen: Callable[[Event], None]) -> str:
+    """Run the loop to its end (gives an empty text) or until it was asked to stop (gives the reason)."""
+    model = begin_model(run.architecture, len(run.dataset.classes), run.plan.settings.seed, run.origin)
+    log = RunLog(run.folder)
+    log.open()
+    events = fit(
+        model,
+        run.task,
+        run.train,
+        run.val,
+        run.plan,
+        device=run.device,
+        checkpoint=run.folder.checkpoint,
+        stop=stop,
+    )
+    try:
+        for event in events:
+            log.add(event)
+            listen(event)
+            if _to_keep(event, run):
+                save_model(run.folder.model, model, _manifest(run, model))
+            if isinstance(event, Stopped):
+                return event.reason
+    finally:
+        log.close()
+    return ""
+
+
+def _to_keep(event: Event, run: Prepared) -> bool:
+    """The best weights on the validation split; without one, the last."""
+    return (isinstance(event, Evaluated) and event.best) or (isinstance(event, Finished) and run.val is None)
+
+
+def _manifest(run: Prepared, model: AbstractModel) -> Manifest:
+    settings = {name: value for name, value in run.plan.settings.to_json().items() if name != "save_seconds"}
+    return Manifest(
+        task=run.dataset.task,
+        classes=run.dataset.classes,
+        preprocess=run.plan.preprocess,
+        data=run.digest,
+        origin={"trained": settings, "weights": run.origin.name if run.origin else None},
+    )

@@ -1,0 +1,90 @@
+"""A run's progress to and from a checkpoint: tensors and a few numbers, no state of any generator."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from pellucid.checkpoint import load_tensors, save_tensors
+from pellucid.errors import ModelError
+from pellucid.models.base import AbstractModel
+
+__all__ = ["Progress", "load_progress", "save_progress"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """All that changes in a run, and so all that a checkpoint holds.
+
+    `elapsed` is seconds spent so far, `best` the highest validation figure, `behind` the evaluations since.
+    """
+
+    model: AbstractModel
+    averaged: AbstractModel | None
+    optimizers: list[Optimizer]
+    steps: int
+    step: int = 0
+    elapsed: float = 0.0
+    best: dict[str, Any] = field(default_factory=dict)
+    behind: int = 0
+
+    @property
+    def judged(self) -> AbstractModel:
+        """The weights that are evaluated and kept: the averaged ones where there are any."""
+        return self.averaged or self.model
+
+
+def save_progress(path: Path, progress: Progress) -> None:
+    """Write the checkpoint, whole or not at all."""
+    tensors = {f"model/{name}": value for name, value in progress.model.state_dict().items()}
+    if progress.averaged is not None:
+        tensors |= {f"averaged/{name}": value for name, value in progress.averaged.state_dict().items()}
+    for name, (optimizer, weight) in _owners(progress).items():
+        for key, value in optimizer.state[weight].items():
+            tensors[f"optimizer/{key}/{name}"] = value
+    numbers = ("steps", "step", "elapsed", "best", "behind")
+    save_tensors(path, tensors, {"kind": "checkpoint", **{name: getattr(progress, name) for name in numbers}})
+
+
+def load_progress(path: Path, progress: Progress) -> None:
+    """Put a checkpoint's state into a progress that was begun with the same settings."""
+    tensors, facts = load_tensors(path)
+    if facts.get("kind") != "checkpoint":
+        raise ModelError(f"{path} is a {facts.get('kind')}, not a checkpoint.")
+    try:
+        progress.model.load_state_dict(_below("model/", tensors))
+        if progress.averaged is not None:
+            progress.averaged.load_state_dict(_below("averaged/", tensors))
+    except RuntimeError as error:
+        raise ModelError(f"{path} does not fit this run's model: {error}") from error
+    owners = _owners(progress)
+    for place, value in _below("optimizer/", tensors).items():
+        key, _, name = place.partition("/")
+        optimizer, weight = owners[name]
+        optimizer.state[weight][key] = _like(value, weight)
+    for name in ("steps", "step", "elapsed", "best", "behind"):
+        setattr(progress, name, facts[name])
+
+
+def _owners(progress: Progress) -> dict[str, tuple[Optimizer, torch.nn.Parameter]]:
+    """Each trained parameter's name with its optimiser."""
+    names = {weight: name for name, weight in progress.model.named_parameters()}
+    owners = {}
+    for optimizer in progress.optimizers:
+        for group in optimizer.param_groups:
+            owners |= {names[weight]: (optimizer, weight) for weight in group["params"]}
+    return owners
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _like(value: Tensor, weight: Tensor) -> Tensor:
+    """The value in the weight's memory layout and place, so that arithmetic takes the same path as before."""
+    if value.shape == weight.shape:
+        return torch.empty_like(weight, dtype=value.dtype, requires_grad=False).copy_(value)
+    return value.to(weight.device) if value.ndim else value

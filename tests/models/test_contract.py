@@ -1,0 +1,208 @@
+"""What every model of the catalogue keeps, whoever wrote it."""
+
+import copy
+import functools
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pellucid.catalog import catalogue
+from pellucid.models.base import AbstractModel, build_model
+
+CLASSES = 5
+SMOOTH = ("silu", "gelu", "sigmoid", "tanh", "elu", "mish", "softplus", "swish", "exp", "softmax")
+NORMS = (nn.BatchNorm2d, nn.Dropout, nn.Dropout2d)
+
+pytestmark = pytest.mark.parametrize("name", sorted(catalogue("MODELS")))
+
+
+@functools.cache
+def built(name: str) -> AbstractModel:
+    torch.manual_seed(0)
+    return build_model(name, CLASSES)
+
+
+def fresh(name: str) -> AbstractModel:
+    return copy.deepcopy(built(name))
+
+
+def stirred(name: str) -> AbstractModel:
+    """As after some training: no normalisation is the identity, no gamma is 0."""
+    model, generator = fresh(name), torch.Generator().manual_seed(1)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor, low, high in (
+                (module.weight, 0.3, 0.9),
+                (module.bias, -0.3, 0.3),
+                (module.running_mean, -0.2, 0.2),
+                (module.running_var, 0.5, 2.0),
+            ):
+                tensor.data.uniform_(low, high, generator=generator)
+    return model.eval()
+
+
+def images(model: AbstractModel, n: int, side: int | None = None, channels: int = 3) -> Tensor:
+    side = model.size if model.fixed_size or side is None else side
+    return torch.randn(n, channels, side, side, generator=torch.Generator().manual_seed(n))
+
+
+def test_outputs_do_not_depend_on_the_rest_of_the_batch(name):
+    model = stirred(name)
+    x = images(model, 3, 64)
+    with torch.no_grad():
+        together, alone = model(x), model(x[1:2])
+    assert together.shape == (3, CLASSES)
+    assert alone.shape == (1, CLASSES)
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-3, atol=1e-4)
+
+
+def test_decode_gives_logits_and_probs(name):
+    model = fresh(name).eval()
+    with torch.no_grad():
+        decoded = model.decode(model(images(model, 2, 32)).bfloat16())
+    assert set(decoded) == {"logits", "probs"}
+    assert decoded["probs"].dtype == torch.float32
+    torch.testing.assert_close(decoded["probs"].sum(1), torch.ones(2))
+
+
+def test_wrong_channels_are_refused(name):
+    model = fresh(name).eval()
+    with pytest.raises(RuntimeError, match="channels"):
+        model(images(model, 1, 32, channels=4))
+
+
+def test_one_channel_and_one_class_more(name):
+    with torch.device("meta"):
+        model = build_model(name, CLASSES + 1, in_channels=1)
+    x = torch.empty(2, 1, model.size, model.size, device="meta")
+    assert model.eval()(x).shape == (2, CLASSES + 1)
+
+
+def test_a_gradient_reaches_every_parameter(name):
+    model = stirred(name).train()
+    targets = torch.eye(CLASSES)[:3]
+    terms = model.loss(model(images(model, 3, 64)), targets)
+    sum(terms.values()).backward()
+    silent = [key for key, value in model.named_parameters() if value.grad is None or not value.grad.any()]
+    assert silent == []
+
+
+class Operations(TorchDispatchMode):
+    """Every operation that forward comes down to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mutating: list[str] = []
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func._schema.name.removeprefix("aten::"))
+        if func._schema.is_mutable:
+            self.mutating.append(func._schema.name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_operation_is_in_place_or_smooth(name):
+    model = fresh(name).eval()
+    with torch.no_grad(), Operations() as seen:
+        model(images(model, 1, 32))
+    assert seen.mutating == []
+    assert {found for found in seen.names if found.strip("_") in SMOOTH} == set()
+
+
+def test_activations_stay_as_a_hook_saw_them(name):
+    model = stirred(name)
+    seen: list[tuple[str, Tensor, Tensor]] = []
+    for key, module in model.named_modules():
+        if not list(module.children()):
+            module.register_forward_hook(lambda _m, _x, y, key=key: seen.append((key, y, y.clone())))
+    x = images(model, 1, 32)
+    before = x.clone()
+    with torch.no_grad():
+        model(x)
+    assert torch.equal(x, before)
+    assert [key for key, now, then in seen if not torch.equal(now, then)] == []
+
+
+def test_forward_does_not_read_training(name):
+    model = stirred(name)
+    x = images(model, 2, 32)
+    with torch.no_grad():
+        evaluating = model(x)
+        model.train()
+        for module in model.modules():
+            if isinstance(module, NORMS):
+                module.eval()
+        training = model(x)
+    assert torch.equal(evaluating, training)
+
+
+def test_it_is_affine_around_an_image(name):
+    """In one linear region the gradient is the same at two points; a smooth network's differs by the step."""
+    model = stirred(name).double()
+    x = images(model, 1, 32).double()
+    weights = torch.randn(1, CLASSES, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+    def gradient(at: Tensor) -> Tensor:
+        at = at.clone().requires_grad_()
+        (model(at) * weights).sum().backward()
+        return at.grad
+
+    here = gradient(x)
+    direction = torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    gaps = [float((gradient(x + step * direction) - here).abs().max()) for step in (1e-5, 1e-6, 1e-7)]
+    assert min(gaps) < 1e-11 * float(here.abs().max())
+
+
+def test_declared_features_are_the_real_ones(name):
+    model = fresh(name).eval()
+    if not model.features:
+        assert not hasattr(model, "stages")
+        return
+    strides = [feature.stride for feature in model.features]
+    assert strides == sorted(strides)
+    with torch.no_grad():
+        found = model.stages(torch.zeros(1, 3, 64, 96))
+    assert list(found) == [feature.name for feature in model.features]
+    for feature in model.features:
+        expected = (1, feature.channels, 64 // feature.stride, 96 // feature.stride)
+        assert found[feature.name].shape == expected
+
+
+def test_the_head_is_where_it_says(name):
+    with torch.device("meta"):
+        few, many = build_model(name, 2).state_dict(), build_model(name, 7).state_dict()
+    differ = {key for key in few if few[key].shape != many[key].shape}
+    assert differ
+    assert all(key.startswith(built(name).head + ".") for key in differ)
+
+
+def test_it_is_rebuilt_from_its_architecture(name):
+    model = stirred(name)
+    assert model.architecture["name"] == name
+    twin = build_model(**model.architecture)
+    twin.load_state_dict(model.state_dict(), strict=True)
+    x = images(model, 1, 32)
+    with torch.no_grad():
+        assert torch.equal(model(x), twin.eval()(x))
+
+
+def test_it_learns_eight_images_by_heart(name):
+    """Adam, full batch, train mode, as long as it takes up to 60 steps."""
+    model = fresh(name).train()
+    torch.manual_seed(0)
+    x = images(model, 8, 32)
+    labels = torch.arange(8) % CLASSES
+    targets = torch.eye(CLASSES)[labels]
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    for _ in range(60):
+        outputs = model(x)
+        loss = sum(model.loss(outputs, targets).values())
+        if float(loss.detach()) < 0.3 and bool((outputs.argmax(1) == labels).all()):
+            return
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    pytest.fail(f"loss {float(loss.detach()):.3f} after 60 steps")
