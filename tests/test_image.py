@@ -78,19 +78,10 @@ def test_writing_anything_else_is_refused(tmp_path):
         write_image(tmp_path / "a.gif", random_pixels())
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path):
-    path = tmp_path / "a.png"
-    write_image(path, random_pixels())
-    before = path.read_bytes()
-    tmp_path.chmod(0o500)
-    try:
-        if os.access(tmp_path, os.W_OK):
-            pytest.skip("this user may write everywhere")
-        with pytest.raises(PellucidError, match="Cannot write"):
-            write_image(path, random_pixels(seed=1))
-    finally:
-        tmp_path.chmod(0o700)
-    assert path.read_bytes() == before
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(PellucidError, match=r"Cannot write .*file/a\.png"):
+        write_image(tmp_path / "file" / "a.png", random_pixels())
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])

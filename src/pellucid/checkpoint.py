@@ -96,9 +96,11 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     digests = {name: _digest(tensor) for name, tensor in stored.items()}
     manifest = canonical_json({"schema": SCHEMA, "versions": versions(), "digests": digests, **facts})
+    # One entry only: safetensors writes several in an order that changes from process to process.
+    header = {"pellucid": f"{sha256_text(manifest)} {manifest}"}
     with atomic_path(path) as draft:
         try:
-            save_file(stored, draft, metadata={"pellucid": manifest, "sha256": sha256_text(manifest)})
+            save_file(stored, draft, metadata=header)
         except SafetensorError as error:
             raise OSError(_error_number(error), str(error)) from error
 
@@ -132,9 +134,10 @@ def read_facts(path: str | Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not a readable safetensors file: {error}.") from error
     if "pellucid" not in header:
         raise ModelError(f"{path} has no pellucid manifest. Bring foreign weights in with `pellucid import`.")
-    if sha256_text(header["pellucid"]) != header.get("sha256"):
+    digest, _, manifest = header["pellucid"].partition(" ")
+    if sha256_text(manifest) != digest:
         raise ModelError(f"{path} is damaged: its manifest has changed. Use another copy.")
-    facts = json.loads(header["pellucid"])
+    facts = json.loads(manifest)
     if facts["schema"] > SCHEMA:
         raise ModelError(f"{path} was written by pellucid {facts['versions']['pellucid']}; this is {__version__}.")
     return facts

@@ -1,7 +1,7 @@
 """The command line: each verb is a function whose parameters are its flags; each imports what it needs when it runs.
 
-Results go to standard output, progress and notes to standard error. Exit codes: 0 done, 1 the answer is no (a check that
-found something, an image that could not be read), 2 wrong use or bad input, 128 + n stopped by signal n.
+Results go to standard output, progress and notes to standard error. Exit codes: 0 done, 1 the answer is no (a check
+that found something, an image that could not be read), 2 wrong use or bad input, 128 + n stopped by signal n.
 """
 
 import inspect
@@ -16,6 +16,8 @@ from pellucid.config import TrainConfig
 from pellucid.errors import PellucidError, UsageError
 
 __all__ = ["main"]
+
+DEFAULTS = TrainConfig()
 
 
 def check(data: str, *, json: bool = False) -> int:
@@ -34,7 +36,7 @@ def check(data: str, *, json: bool = False) -> int:
     return 0 if report.ok else 1
 
 
-def train(data: str, settings: TrainConfig = TrainConfig(), *, out: str | None = None, resume: bool = False) -> int:
+def train(data: str, settings: TrainConfig = DEFAULTS, *, out: str | None = None, resume: bool = False) -> int:
     """Train on your images; leaves the model, its figures and report.html in the run folder.
 
     Args:
@@ -135,7 +137,7 @@ def import_(
     crop: float | None = None,
     out: str | None = None,
 ) -> int:
-    """Make a model file of foreign weights (.safetensors, .pt, .pth, .th, or a published name such as resnet18-imagenet).
+    """Make a model file of foreign weights: .safetensors, .pt, .pth, .th, or a published name (resnet18-imagenet).
 
     Args:
         weights: The file, or the published name, which is fetched. No code in it is executed.
@@ -173,11 +175,13 @@ def demo(*, out: str = "pellucid-demo") -> int:
     from pellucid.demo import classify
     from pellucid.terminal import note
 
-    return classify(Path(out), note)
+    for line in classify(Path(out), note):
+        print(line)
+    return 0
 
 
 def completion(shell: Literal["bash", "zsh", "tcsh"]) -> int:
-    """Print a script that completes verbs and flags: `pellucid completion bash > ~/.local/share/bash-completion/completions/pellucid`.
+    """Print a script that completes verbs and flags, such as `eval "$(pellucid completion bash)"`.
 
     Args:
         shell: Which shell.

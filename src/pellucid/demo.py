@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.config import TrainConfig
+from pellucid.data.dataset import open_dataset
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
 from pellucid.image import write_image
@@ -17,29 +18,30 @@ from pellucid.training.run import train
 
 __all__ = ["classify", "write_digits"]
 
+EPOCHS = 25
 SHOWN = 5
 
 
-def classify(folder: Path, say: Callable[[str], None]) -> int:
-    """Handwritten digits (UCI, by way of scikit-learn) through every verb; gives the exit code."""
+def classify(folder: Path, say: Callable[[str], None]) -> list[str]:
+    """Handwritten digits (UCI, by way of scikit-learn) through every verb; gives the lines of the result."""
     data, run = folder / "digits", folder / "run"
+    model = run / "model.safetensors"
     say(f"1,797 real handwritten digits as a folder per class: {data}")
     write_digits(data)
-    say(f"$ pellucid train {data} --out {run} --model net --epochs 25 --hflip 0")
+
+    say(f"$ pellucid train {data} --out {run} --model net --epochs {EPOCHS} --hflip 0")
     shutil.rmtree(run, ignore_errors=True)
-    settings = TrainConfig(model="net", epochs=25, hflip=0)
     with TrainingView() as view:
-        train(data, run, settings, listen=view.hear, say=view.say)
-    model = run / "model.safetensors"
+        train(data, run, TrainConfig(model="net", epochs=EPOCHS, hflip=0), listen=view.hear, say=view.say)
+
     say(f"$ pellucid evaluate {model} {data} --split test")
     result = evaluate(model, data).to_json()
-    some = sorted(data.glob("*/*.png"))[:: 1797 // SHOWN][:SHOWN]
-    say(f"$ pellucid predict {model} {' '.join(str(path) for path in some[:2])} ...")
-    for found in predict(model, some):
-        say(f"  {found.image}: {found.prediction.to_row() if found.prediction else found.error}")
-    print(f"test: {figures(result)}")
-    print(f"model:  {model}\nreport: {run / 'report.html'}")
-    return 0
+
+    unseen = [data / record.path for record in open_dataset(data).split("test")[:SHOWN]]
+    say(f"$ pellucid predict {model} {' '.join(str(path) for path in unseen)}")
+    for found in predict(model, unseen):
+        say(f"{found.image}  {found.prediction and found.prediction.to_row()}")
+    return [f"test: {figures(result)}", f"model:  {model}", f"report: {run / 'report.html'}"]
 
 
 def write_digits(folder: Path) -> None:

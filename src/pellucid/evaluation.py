@@ -1,10 +1,10 @@
 """How good a model is on a split of a dataset, with intervals; and whether one model is better than another."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy as np
 import torch
 
@@ -147,11 +147,15 @@ def match_classes(dataset: Dataset, task: AbstractTask) -> Dataset:
     unknown = [name for name in dataset.classes if name not in task.classes]
     if unknown:
         raise UsageError(
-            f"The data has classes the model does not know: {', '.join(unknown[:8])}{', …' if len(unknown) > 8 else ''}. "
-            f"The model knows: {', '.join(task.classes[:20])}{', …' if len(task.classes) > 20 else ''}."
+            f"The data has classes the model does not know: {_shortened(unknown)}. "
+            f"The model knows: {_shortened(task.classes)}."
         )
     places = [task.classes.index(name) for name in dataset.classes]
     return dataset.renamed(task.classes, lambda label: task.renumbered(label, places))
+
+
+def _shortened(names: Sequence[str], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def _compare(judged: Judged, rival: Judged, seed: int) -> dict[str, Any]:

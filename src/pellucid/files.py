@@ -22,7 +22,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        draft.touch()
+        mode = draft.stat().st_mode
         yield draft
+        draft.chmod(mode)  # some writers make files that only their owner may read
         _flush(draft)
         draft.replace(path)
         _flush(path.parent)
@@ -78,6 +81,6 @@ def cache_folder() -> Path:
     chosen = os.environ.get("PELLUCID_CACHE")
     if chosen:
         return Path(chosen)
-    from platformdirs import user_cache_path  # noqa: PLC0415  (14 ms that most calls do not need)
+    from platformdirs import user_cache_path
 
     return user_cache_path("pellucid")

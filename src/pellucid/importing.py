@@ -27,8 +27,8 @@ def import_weights(
 ) -> Path:
     """Write a model file of weights in a file (or of a published name, which is fetched), and give its path.
 
-    `classes` are names in the order of the outputs; a single name with commas is split, and that of a text file is read.
-    `mean` and `std` are what the network was trained with. A square is cut from the centre of `crop` of the short side;
+    `classes` are names in the order of the outputs; a single name with commas is split, a text file is read. `mean`
+    and `std` are what the network was trained with. A square is cut from the centre of `crop` of the short side;
     without it, images are stretched to the square.
     """
     name = str(weights)

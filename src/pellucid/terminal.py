@@ -37,7 +37,8 @@ LOG_SECONDS = 10.0
 
 def note(text: str) -> None:
     """One line on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 def to_json(value: Any) -> str:

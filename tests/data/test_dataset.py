@@ -78,7 +78,7 @@ def test_a_folder_in_two_formats_asks_which(image_folder):
 
 
 def test_an_unknown_format_is_refused(image_folder):
-    with pytest.raises(LookupFailed, match="No format named 'foldr'. Did you mean 'folder'"):
+    with pytest.raises(LookupFailed, match=r"No format named 'foldr'. Did you mean 'folder'"):
         open_dataset(image_folder, "foldr")
 
 
@@ -99,7 +99,7 @@ def test_a_dataset_without_a_usable_image_says_why(tmp_path):
 
 
 def test_formats_are_abstract_until_they_read():
-    with pytest.raises(TypeError, match="abstract"):
+    with pytest.raises(TypeError, match=r"abstract"):
         AbstractFormat()
     assert {"cifar", "folder", "idx", "table"} <= set(catalogue("FORMATS"))
     assert all(isinstance(thing, AbstractFormat) for thing in catalogue("FORMATS").values())
@@ -275,5 +275,5 @@ def test_a_folder_is_claimed_only_when_empty(tmp_path):
     claim_folder(tmp_path / "new" / "deep")
     (tmp_path / "file").write_text("x")
     for path in (tmp_path, tmp_path / "file"):
-        with pytest.raises(UsageError, match="is not an empty folder"):
+        with pytest.raises(UsageError, match=r"is not an empty folder"):
             claim_folder(path)

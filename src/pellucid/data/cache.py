@@ -9,12 +9,12 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -25,6 +25,8 @@ from pellucid.errors import ImageError, PellucidError
 from pellucid.files import cache_folder, canonical_json, sha256_text
 from pellucid.preprocess import Preprocess
 from pellucid.types import Frame, Record
+
+Result = TypeVar("Result")
 
 __all__ = ["Decoded", "Pixels", "StoredPixels", "decode"]
 
@@ -198,7 +200,9 @@ def _decoded(
                 yield pixels
 
 
-def _in_windows(pool: ThreadPoolExecutor, function: object, records: Sequence[Record], window: int = 64) -> Iterator:
+def _in_windows(
+    pool: ThreadPoolExecutor, function: Callable[[Record], Result], records: Sequence[Record], window: int = 64
+) -> Iterator[Result]:
     """`pool.map` that never holds more than a window of decoded photos in memory."""
     waiting = iter(records)
     while batch := list(islice(waiting, window)):

@@ -26,6 +26,7 @@ __all__ = [
     "AbstractFormat",
     "Dataset",
     "claim_folder",
+    "class_lines",
     "open_dataset",
     "ordered_classes",
     "split_named",
@@ -235,6 +236,14 @@ def ordered_classes(names: Iterable[str]) -> tuple[str, ...]:
     unique = {unicodedata.normalize("NFC", name) for name in names}
     numeric = all(name.isascii() and name.isdigit() for name in unique)
     return tuple(sorted(unique, key=(lambda name: (int(name), name)) if numeric else None))
+
+
+def class_lines(classes: Iterable[str]) -> str:
+    """Class names one a line, as packed formats keep them; a name with a line break is refused."""
+    for name in classes:
+        if name.splitlines() != [name] or name != name.strip():
+            raise UsageError(f"The class {name!r} cannot be written as a line of its own. Rename it first.")
+    return "".join(f"{name}\n" for name in classes)
 
 
 def claim_folder(folder: Path) -> None:

@@ -107,15 +107,15 @@ def _download(url: str, draft: str, _pooch: Any, *, target: Path, sha256: str) -
     import urllib3
 
     part = target.with_name(target.name + ".part")
-    trouble: Exception | None = None
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         try:
             _continue(url, part)
             break
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            trouble = error
-    else:
-        raise _offline(url, target, sha256, trouble) from trouble
+            answer = getattr(error, "response", None)
+            refused = answer is not None and 400 <= answer.status_code < 500
+            if refused or attempt == ATTEMPTS - 1:
+                raise _offline(url, target, sha256, error) from error
     found = sha256_file(part)
     if not found.startswith(sha256.lower()):
         part.unlink()
@@ -163,7 +163,7 @@ def _progress(name: str, start: int, left: int) -> Iterator[Callable[[int], None
         yield lambda count: bar.advance(task, count)
 
 
-def _offline(url: str, target: Path, sha256: str, trouble: Exception | None) -> OfflineError:
+def _offline(url: str, target: Path, sha256: str, trouble: Exception) -> OfflineError:
     return OfflineError(
         f"Cannot fetch {target.name} from {url}: {trouble}. Run again to go on where it stopped, or get the "
         f"file elsewhere and put it into {target.parent} (its SHA-256 begins with {sha256[:16]})."

@@ -40,18 +40,20 @@ class Axis:
     def ticks(self) -> list[float]:
         """Round values inside the axis, about five of them."""
         ticks = _log_ticks(self.low, self.high) if self.log else []
-        return ticks if len(ticks) > 1 else _linear_ticks(self.low, self.high, 1.0 if self.whole else 0.0)
+        return ticks if len(ticks) > 1 else _linear_ticks(self.low, self.high, self.whole)
 
 
-def _linear_ticks(low: float, high: float, least: float) -> list[float]:
-    step = max(_round_step((high - low) / 5), least)
+def _linear_ticks(low: float, high: float, whole: bool) -> list[float]:
+    step = _round_step((high - low) / 5, whole)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
 
 
-def _round_step(rough: float) -> float:
+def _round_step(rough: float, whole: bool = False) -> float:
+    """The least step of 1, 2, 2.5 or 5 times a power of ten that is not below `rough`; an integer if `whole`."""
     scale = 10.0 ** math.floor(math.log10(rough))
-    return scale * next(round_ for round_ in (1, 2, 5, 10) if round_ >= rough / scale - 1e-9)
+    steps = (scale * ten * factor for ten in (1, 10) for factor in (1, 2, 2.5, 5, 10))
+    return next(step for step in steps if step >= rough * (1 - 1e-9) and not (whole and step % 1))
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
@@ -70,9 +72,9 @@ def axis_over(values: Iterable[float], start: float, end: float, *, log: bool = 
     if low == high:
         room = abs(low) / 2 or 0.5
         low, high = low - room, high + room
-    whole = all(value == int(value) for value in values)
+    whole = not fit and all(value == int(value) for value in values)
     if fit:
-        step = _round_step((high - low) / 4)
+        step = _round_step((high - low) / 5)
         low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     return Axis(low, high, start, end, whole=whole)
 

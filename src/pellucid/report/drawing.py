@@ -13,6 +13,7 @@ from pellucid.report.tables import MOST_ROWS, cell, folded, scroll
 __all__ = ["draw_curve", "draw_panel", "figure"]
 
 WIDE_COLUMNS = 6  # a table of more columns takes the whole row
+FEW_PICTURES = 6  # and so does a gallery of more pictures
 
 
 def draw_panel(panel: Panel, name: str) -> Markup:
@@ -26,10 +27,11 @@ def draw_panel(panel: Panel, name: str) -> Markup:
             return figure(name, panel.title, panel.note, draw_matrix(panel), width="fitted")
         case Table():
             width = "wide" if len(panel.columns) > WIDE_COLUMNS else ""
-            content = folded(panel.title, panel.columns, panel.rows)
+            content = folded(panel.title, panel.columns, panel.rows) if panel.rows else _nothing()
             return figure(name, panel.title, panel.note, content, width=width)
         case Gallery():
-            return figure(name, panel.title, panel.note, _gallery(panel), width="wide")
+            width = "wide" if len(panel.pictures) > FEW_PICTURES else ""
+            return figure(name, panel.title, panel.note, _gallery(panel), width=width)
 
 
 def figure(name: str, title: str, note: str, *content: Markup, width: str = "") -> Markup:
@@ -116,5 +118,9 @@ def _bar_row(bars: Bars, index: int, with_interval: bool) -> Markup:
 
 def _gallery(gallery: Gallery) -> Markup:
     if not gallery.pictures:
-        return tag("p", "No picture to show.", class_="empty")
+        return _nothing()
     return tag("ul", *(tag("li", draw_picture(picture)) for picture in gallery.pictures), class_="gallery")
+
+
+def _nothing() -> Markup:
+    return tag("p", "There is nothing to show here.", class_="empty")

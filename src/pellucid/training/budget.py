@@ -90,10 +90,8 @@ def measure_rate(
     parameters = sum(weight.numel() for weight in model.parameters())
     filled, _ = fill_settings(settings, parameters=parameters, steps=1000)
     plan = Plan(dataclasses.replace(filled, save_seconds=1e9), preprocess, WARM_STEPS + TIMED_STEPS)
-    times = [time.perf_counter()]
-    for event in fit(model, task, Loader(some, task, batch), None, plan, device=best_device(settings.device)):
-        if isinstance(event, Stepped):
-            times.append(time.perf_counter())
+    events = fit(model, task, Loader(some, task, batch), None, plan, device=best_device(settings.device))
+    times = [time.perf_counter() for event in events if isinstance(event, Stepped)]
     return float(batch / np.median(np.diff(times[-TIMED_STEPS - 1 :])))
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pellucid.checkpoint import save_model, versions
@@ -15,7 +14,7 @@ from pellucid.panels import Gallery, Panel, Picture
 from pellucid.prediction import load
 from pellucid.preprocess import resize
 from pellucid.report import DataSummary, RunSummary, write_report
-from pellucid.training.folder import RunFolder, history, logged
+from pellucid.training.folder import history, logged
 from pellucid.training.prepare import Prepared
 
 __all__ = ["finish"]

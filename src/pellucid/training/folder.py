@@ -95,7 +95,7 @@ def _refuse_other_settings(path: Path, settings: TrainConfig, begun: TrainConfig
         if value not in (plain[name], own[name]):
             flag = name.replace("_", "-")
             raise UsageError(
-                f"--{flag} is {value}, but the run in {path} was begun with {own[name]}, and a resume keeps its settings. "
+                f"--{flag} is {value}, but the run in {path} was begun with {own[name]}; a resume keeps its settings. "
                 f"Leave --{flag} out, or begin a new run with another --out."
             )
 
@@ -115,7 +115,7 @@ class RunLog:
         self.rows = kept
         write_atomic(self.folder.events, "".join(json.dumps(row) + "\n" for row in kept))
         if importlib.util.find_spec("tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (a second that others need not wait)
+            from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=step + 1)
 

@@ -26,6 +26,9 @@ from pellucid.training.step import augmented, average_into, backward, gradient_n
 
 __all__ = ["fit", "never"]
 
+LOOK_SECONDS = 2.0
+"""How often the pace is held against the minutes."""
+
 
 def never() -> str:
     """Never asks to stop."""
@@ -63,11 +66,10 @@ def fit(
             return
         yield _step(progress, task, train, plan, device, checkpoint)
         progress.elapsed = clock.elapsed()
-        if _evaluation_due(progress, train, plan):
-            if val is not None:
-                yield _evaluate(progress, task, train, val, plan, device)
-                progress.elapsed = clock.elapsed()
-            yield from _replan(progress, plan)
+        yield from _replan(progress, plan, clock)
+        if val is not None and _evaluation_due(progress, train, plan):
+            yield _evaluate(progress, task, train, val, plan, device)
+            progress.elapsed = clock.elapsed()
         if clock.since_save() >= plan.settings.save_seconds:
             yield from _save(checkpoint, progress)
             clock.saved()
@@ -77,11 +79,12 @@ def fit(
 
 
 class _Clock:
-    """Seconds since the run began, resumed runs included, and since the last checkpoint."""
+    """Seconds since the run began, resumed runs included; since the last checkpoint; and the pace of late."""
 
     def __init__(self, before: float) -> None:
-        self._start = self._save = time.monotonic()
+        self._start = self._save = self._look = time.monotonic()
         self._before = before
+        self._looked_at = -1
 
     def elapsed(self) -> float:
         return self._before + time.monotonic() - self._start
@@ -91,6 +94,17 @@ class _Clock:
 
     def saved(self) -> None:
         self._save = time.monotonic()
+
+    def pace(self, step: int) -> float | None:
+        """Steps a second since this was last answered; None until two seconds have passed."""
+        now = time.monotonic()
+        if self._looked_at < 0:
+            self._look, self._looked_at = now, step
+        if now - self._look < LOOK_SECONDS:
+            return None
+        steps, seconds = step - self._looked_at, now - self._look
+        self._look, self._looked_at = now, step
+        return steps / seconds
 
 
 def _begin(model: AbstractModel, plan: Plan, device: torch.device) -> Progress:
@@ -198,13 +212,16 @@ def _evaluate(
     return Evaluated(progress.step, epoch, name, value, best)
 
 
-def _replan(progress: Progress, plan: Plan) -> Iterator[Replanned]:
-    """Change the number of steps so that the run ends with its minutes, at the pace measured so far."""
+def _replan(progress: Progress, plan: Plan, clock: _Clock) -> Iterator[Replanned]:
+    """Change the number of steps so that the run ends with its minutes, at the mean of the pace of late and of all."""
     if plan.seconds is None or progress.step >= progress.steps:
         return
-    left = (plan.seconds - progress.elapsed) * progress.step / progress.elapsed
-    steps = progress.step + max(1, int(left))
-    if abs(steps - progress.steps) > 0.01 * progress.steps:
+    left, late = plan.seconds - progress.elapsed, clock.pace(progress.step)
+    if left > 0 and late is None:
+        return
+    pace = 0.5 * (late or 0.0) + 0.5 * progress.step / progress.elapsed
+    steps = progress.step + max(0, int(left * pace))
+    if abs(steps - progress.steps) > 0.02 * (progress.steps - progress.step):
         progress.steps = steps
         yield Replanned(progress.step, steps)
 

@@ -20,27 +20,27 @@ SGD_DECAY_BESIDE_MUON = 5e-4
 class Muon(Optimizer):
     """Momentum whose step is made orthogonal: every direction of a filter bank moves by the same amount.
 
-    Jordan et al. 2024. A filter bank (out, in, kh, kw) is a matrix of one row a filter; its Nesterov momentum G = U Σ Vᵀ
-    is replaced by about U Vᵀ, scaled by sqrt(max(1, rows / columns)).
+    Jordan et al. 2024. A filter bank (out, in, kh, kw) is a matrix of one row a filter; its Nesterov momentum
+    G = U Σ Vᵀ is replaced by about U Vᵀ, scaled by sqrt(max(1, rows / columns)).
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
-        """One update; gradients stay as they are."""
+    def step(self, closure: Any = None) -> Any:
+        """One update; gradients stay as they are. No closure is called: the loop has the loss already."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, group)
+                    self._update(parameter, parameter.grad, group)
 
-    def _update(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
+    def _update(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
         if "mean" not in state:
             state["mean"] = torch.zeros_like(parameter)
-        mean = state["mean"].lerp_(parameter.grad, 1 - group["momentum"])
-        ahead = parameter.grad.lerp(mean, group["momentum"])
+        mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
+        ahead = gradient.lerp(mean, group["momentum"])
         direction = orthogonalise(ahead.reshape(len(ahead), -1))
         scale = math.sqrt(max(1.0, direction.shape[0] / direction.shape[1]))
         parameter.mul_(1 - group["lr"] * group["weight_decay"])

@@ -156,7 +156,7 @@ def _compare(saved: Mapping[str, Any], digest: str, device: torch.device, say: S
     """Refuse other data; say what else differs from where the run was begun."""
     if saved["data"]["digest"] != digest:
         raise UsageError(
-            f"The data has changed since the run was begun (digest {digest[:12]}, then {saved['data']['digest'][:12]}). "
+            f"The data has changed since the run was begun (digest {digest[:12]}, was {saved['data']['digest'][:12]}). "
             "Begin a new run with another --out."
         )
     here = describe(device)

@@ -72,7 +72,7 @@ def load_progress(path: Path, progress: Progress) -> None:
 def _owners(progress: Progress) -> dict[str, tuple[Optimizer, torch.nn.Parameter]]:
     """Each trained parameter's name with its optimiser."""
     names = {weight: name for name, weight in progress.model.named_parameters()}
-    owners = {}
+    owners: dict[str, tuple[Optimizer, torch.nn.Parameter]] = {}
     for optimizer in progress.optimizers:
         for group in optimizer.param_groups:
             owners |= {names[weight]: (optimizer, weight) for weight in group["params"]}

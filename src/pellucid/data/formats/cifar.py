@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder
+from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder, class_lines
 from pellucid.data.ledger import Ledger, Refusal
 from pellucid.errors import DataError, UsageError
 from pellucid.files import write_atomic
@@ -62,6 +62,7 @@ class CifarFormat(AbstractFormat):
         """Files of at most 10,000 records, and the class names."""
         if len(dataset.classes) > MOST_CLASSES:
             raise UsageError(f"CIFAR-10 records hold {MOST_CLASSES} classes at most, not {len(dataset.classes)}.")
+        names = class_lines(dataset.classes)
         claim_folder(folder)
         for split, records in dataset.splits.items():
             rows = _rows(dataset, records)
@@ -70,7 +71,7 @@ class CifarFormat(AbstractFormat):
                 plain = split != "train" and len(rows) <= BATCH_RECORDS
                 name = f"{stem}_batch.bin" if plain else f"{stem}_batch_{number}.bin"
                 write_atomic(folder / name, rows[start : start + BATCH_RECORDS].tobytes())
-        write_atomic(folder / NAMES, "".join(f"{name}\n" for name in dataset.classes))
+        write_atomic(folder / NAMES, names)
 
 
 def _classes(path: Path) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder
+from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder, class_lines
 from pellucid.data.ledger import Ledger, Refusal
 from pellucid.errors import DataError, UsageError
 from pellucid.files import write_atomic
@@ -85,13 +85,14 @@ class IdxFormat(AbstractFormat):
         """One pair of plain files a split, and `classes.txt`."""
         if len(dataset.classes) > 256:
             raise UsageError(f"IDX holds at most 256 classes, and there are {len(dataset.classes)}.")
+        names = class_lines(dataset.classes)
         claim_folder(folder)
         for split, records in dataset.splits.items():
             images = _stacked(dataset, records)
             labels = np.array([record.label for record in records], np.uint8)
             write_atomic(folder / f"{WRITTEN[split]}-images-idx3-ubyte", _packed(images))
             write_atomic(folder / f"{WRITTEN[split]}-labels-idx1-ubyte", _packed(labels))
-        write_atomic(folder / "classes.txt", "".join(f"{name}\n" for name in dataset.classes))
+        write_atomic(folder / "classes.txt", names)
 
 
 def _pairs(path: Path) -> tuple[dict[str, tuple[Path, Path]], tuple[Refusal, ...]]:

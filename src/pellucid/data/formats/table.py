@@ -39,7 +39,7 @@ class _Columns:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row that can be used, with the line of the table it ends in."""
+    """One row that can be used, with the line of the table it begins in."""
 
     line: int
     path: Path
@@ -129,11 +129,11 @@ class TableFormat(AbstractFormat):
         """A table whose head names the columns, or whose first row names an image that exists."""
         try:
             table = _table(path)
-            first = next(iter(_rows(table)), (1, []))[1]
-        except (DataError, UsageError, OSError, csv.Error):
+            first = next(_rows(table), (1, []))[1]
+        except (DataError, UsageError, OSError):
             return False
-        columns = _columns(first)
-        if columns is None:
+        columns = None if isinstance(first, csv.Error) else _columns(first)
+        if columns is None or isinstance(first, csv.Error):
             return False
         return columns.header or (table.parent / first[columns.path].replace("\\", "/")).is_file()
 
@@ -183,8 +183,11 @@ def _table(path: Path) -> Path:
     return tables[0]
 
 
-def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line, fields) of every row that is not blank; bytes that are not UTF-8 come as surrogates."""
+def _rows(table: Path) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """(first line, fields) of every row that is not blank, or what is wrong with it.
+
+    Bytes that are not UTF-8 come as surrogates.
+    """
     raw = table.read_bytes()
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{table} is UTF-16. Save it as UTF-8 (in Excel: CSV UTF-8).")
@@ -192,28 +195,34 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
     first = text.split("\n", 1)[0]
     separator = max("\t;,", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    for fields in reader:
-        if any(value.strip() for value in fields):
-            yield reader.line_num, fields
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield line, error
+        else:
+            if any(value.strip() for value in fields):
+                yield line, fields
 
 
 def _read_rows(table: Path) -> tuple[_Reading, tuple[str, ...]]:
     """Every row of the table, and the names of the columns that mean nothing here."""
     reading = _Reading(table)
-    rows = _rows(table)
     columns: _Columns | None = None
-    line = 0
-    try:
-        for line, fields in rows:
+    for line, fields in _rows(table):
+        if isinstance(fields, csv.Error):
+            reading.refuse(line, f"it cannot be read: {fields}", "Look for quotes that are open or misplaced.")
+        elif columns is None:
+            columns = _columns(fields)
             if columns is None:
-                columns = _columns(fields)
-                if columns is None:
-                    raise DataError(f"{table}:{line}: {fields} is no head with path and label, and no such row.")
-                if columns.header:
-                    continue
+                raise DataError(f"{table}:{line}: {fields} is no head with path and label, and no such row.")
+            if not columns.header:
+                reading.take(line, fields, columns)
+        else:
             reading.take(line, fields, columns)
-    except csv.Error as error:
-        reading.refuse(line + 1, f"the rest cannot be read: {error}", "Close the quotes that are open.")
     return reading, columns.unused if columns else ()
 
 
