@@ -31,6 +31,11 @@ WINDOWS = {
     "narrow": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
 }
 
+CUT_TEXTS = """[...document.querySelectorAll(".chart text")].filter((text) => {
+  const { x, y, width, height } = text.getBBox(), box = text.ownerSVGElement.viewBox.baseVal;
+  return x < 0 || x + width > box.width || y < -2 || y + height > box.height + 2;
+}).map((text) => text.textContent)"""
+
 
 class Elements(html.parser.HTMLParser):
     """Start tags with their attributes, in order; knows which elements stay open."""
@@ -271,6 +276,7 @@ def test_the_page_is_clean_and_fits(browser, report, window):
         opened.goto(report.as_uri())
         width, inner = opened.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width <= inner
+        assert opened.evaluate(CUT_TEXTS) == []
         faint = [(round(ratio, 2), text) for ratio, text in text_contrasts(opened) if ratio < 4.5]
         assert not faint
 

@@ -9,6 +9,7 @@ import functools
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -59,11 +60,13 @@ def _from_file(name: str) -> Any:
     path = Path(path_text)
     if not path.is_file():
         raise LookupFailed(f"No file {path} (wanted for {name!r}). Give the path of your own Python file.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(str(path.resolve()), path)
     if spec is None or spec.loader is None:
         raise LookupFailed(f"{path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and typing look a class's module up there
     spec.loader.exec_module(module)
     if not hasattr(module, symbol):
-        raise LookupFailed(f"{path} has no {symbol!r}.{suggestion(symbol, vars(module))}")
+        public = [found for found in vars(module) if not found.startswith("_")]
+        raise LookupFailed(f"{path} has no {symbol!r}.{suggestion(symbol, public)}")
     return getattr(module, symbol)

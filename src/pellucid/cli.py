@@ -4,7 +4,11 @@ Results go to standard output, progress and notes to standard error. Exit codes:
 that found something, an image that could not be read), 2 wrong use or bad input, 128 + n stopped by signal n.
 """
 
+import contextlib
+import dataclasses
+import functools
 import inspect
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -233,9 +237,50 @@ def _run(words: list[str]) -> int:
         return 0
     if words[0] not in VERBS:
         raise UsageError(f"No verb named {words[0]!r}.{suggestion(words[0], VERBS)} See `pellucid --help`.")
+    _refuse_unknown_flags(words[0], words[1:])
+    return _parsed(words[0], words[1:])()
+
+
+def _refuse_unknown_flags(verb: str, words: Sequence[str]) -> None:
+    names = [*inspect.signature(VERBS[verb]).parameters, "help"]
+    if "settings" in names:
+        names += [field.name for field in dataclasses.fields(TrainConfig)]
+    flags = {f"--{name.replace('_', '-')}" for name in names}
+    for word in words:
+        flag = word.partition("=")[0]
+        if word.startswith("--") and flag.replace("_", "-") not in flags:
+            raise UsageError(f"{verb} has no flag {flag}.{suggestion(flag, flags)} See `pellucid {verb} --help`.")
+
+
+def _parsed(verb: str, words: Sequence[str]) -> Callable[[], int]:
+    """The verb with its flags read; what tyro says of a mistake in a frame is said in one line."""
     import tyro
 
-    return tyro.cli(VERBS[words[0]], prog=f"pellucid {words[0]}", args=words[1:], config=_config())
+    told = io.StringIO()
+    function = VERBS[verb]
+
+    @functools.wraps(function)
+    def deferred(*positional: Any, **flags: Any) -> Callable[[], int]:
+        return functools.partial(function, *positional, **flags)
+
+    try:
+        with contextlib.redirect_stderr(told):
+            return tyro.cli(deferred, prog=f"pellucid {verb}", args=words, config=_config())
+    except SystemExit as ended:
+        if ended.code != 2:
+            raise
+        raise UsageError(f"{_first_paragraph(told.getvalue())} See `pellucid {verb} --help`.") from ended
+
+
+def _first_paragraph(frame: str) -> str:
+    """The text of a framed message up to its first rule or empty line."""
+    found = []
+    for line in frame.splitlines()[1:]:
+        text = line.strip("│╭╰╮╯ ").strip()
+        if not text or set(text) == {"─"}:
+            break
+        found.append(text)
+    return " ".join(found)
 
 
 def _config() -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ its reason and saved beside the settings.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pellucid.catalog import suggestion
 from pellucid.errors import UsageError
@@ -45,7 +45,8 @@ class TrainConfig:
     """Parts that stay as they are, by prefix of their parameter names (conv1 layer1)."""
 
     optimizer: Literal["sgd", "adamw", "muon"] | None = None
-    """sgd: Nesterov momentum. adamw. muon: orthogonalised momentum on the filters, sgd on the rest."""
+    """sgd: Nesterov momentum. adamw. muon: orthogonalised momentum on the filters, sgd on the rest.
+    Derived from the number of parameters: muon for small networks from scratch, else sgd."""
     lr: float | None = None
     """Peak learning rate. Derived from the optimizer and the batch."""
     momentum: float | None = None
@@ -97,6 +98,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse values and combinations that cannot be meant."""
+        _check_choices(self)
         _check_ranges(self)
         _check_combinations(self)
 
@@ -144,6 +146,20 @@ RANGES: dict[str, tuple[float, float]] = {
     "test": (0, 0.5),
     "cache_gb": (0, 1e6),
 }
+
+
+def _check_choices(config: TrainConfig) -> None:
+    for name, kind in get_type_hints(TrainConfig).items():
+        choices, value = _choices(kind), getattr(config, name)
+        if choices and value is not None and value not in choices:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} is {value!r}; it must be one of {', '.join(choices)}.")
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    """The words of a Literal that stands alone or beside None."""
+    literals = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
+    return get_args(literals[0]) if literals else ()
 
 
 def _check_ranges(config: TrainConfig) -> None:

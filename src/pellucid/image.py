@@ -125,9 +125,9 @@ class Image:
     notes: tuple[str, ...] = ()
 
 
-def read_image(source: Path | bytes) -> Image:
+def read_image(source: str | Path | bytes) -> Image:
     """The first frame of an image file, the right way up, in grey or RGB."""
-    with _opened(source) as image:
+    with _opened(_located(source)) as image:
         mode, deep = image.mode, _is_deep_color(image)
         image.load()
         notes = ["16 bits a channel, of which the upper 8 are used"] if deep else []
@@ -137,12 +137,16 @@ def read_image(source: Path | bytes) -> Image:
         return Image(pixels, mode, tuple(notes))
 
 
-def read_header(source: Path | bytes) -> tuple[int, int, str]:
+def read_header(source: str | Path | bytes) -> tuple[int, int, str]:
     """(height, width, mode) of an image as `read_image` would give it, without decoding it."""
-    with _opened(source) as image:
+    with _opened(_located(source)) as image:
         width, height = image.size
         swapped = TURNS.get(_orientation(image, []), (False,))[0]
         return (width, height, image.mode) if swapped else (height, width, image.mode)
+
+
+def _located(source: str | Path | bytes) -> Path | bytes:
+    return Path(source) if isinstance(source, str) else source
 
 
 def write_image(path: Path, pixels: Pixels) -> None:
@@ -280,7 +284,8 @@ def _pixels(image: Pillow.Image, mode: str, notes: list[str]) -> Pixels:
         image = _lab_to_rgb(image)
     if image.has_transparency_data:
         image = _over_white(image, notes)
-    pixels = np.array(image.convert("L" if mode in GREY else "RGB"))
+    wanted = "L" if mode in GREY else "RGB"
+    pixels = np.array(image if image.mode == wanted else image.convert(wanted))  # convert would copy it once more
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 

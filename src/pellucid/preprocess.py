@@ -5,8 +5,9 @@ same on every processor. Nothing else in pellucid resizes what a network sees.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid.errors import ModelError
+from pellucid.errors import ModelError, UsageError
 from pellucid.types import Frame
 
 __all__ = ["Preprocess", "resize"]
@@ -47,8 +48,14 @@ class Preprocess:
                 f"Preprocess with {self.channels} channels, {len(self.mean)} means and {len(self.std)} stds: "
                 "channels is 1 or 3, with one mean and one std each."
             )
-        if min(self.size) < 1 or min(self.std) <= 0 or not 0 < self.crop <= 1:
-            raise ModelError(f"Preprocess of size {self.size}, std {self.std}, crop {self.crop}: all must be positive.")
+        if self.rule not in get_args(Rule):
+            raise ModelError(f"Preprocess with rule {self.rule!r}: it is one of {', '.join(get_args(Rule))}.")
+        if min(self.size) < 1 or not 0 < self.crop <= 1:
+            raise ModelError(
+                f"Preprocess of size {self.size}, crop {self.crop}: sides are 1 or more, crop is above 0 and at most 1."
+            )
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise ModelError(f"Preprocess with mean {self.mean}, std {self.std}: all are finite, and std is positive.")
 
     def frame(self, height: int, width: int) -> Frame:
         """Where a photo of this size comes to lie in the network's square."""
@@ -64,6 +71,7 @@ class Preprocess:
 
     def pixels(self, photo: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "rows columns channels"]:
         """The photo in network pixels, uint8; `normalise` is what remains to be done."""
+        _check_photo(photo)
         photo = _match_channels(photo, self.channels)
         inner = resize(photo, self._inner(*photo.shape[:2]))
         if inner.shape[:2] == self.size:
@@ -122,9 +130,17 @@ def resize(photo: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np
     """torch's antialiased bilinear resize of a uint8 image to (rows, columns)."""
     if photo.shape[:2] == size:
         return photo
-    planes = torch.from_numpy(photo).permute(2, 0, 1)[None].contiguous()
+    planes = torch.from_numpy(np.array(photo.transpose(2, 0, 1), order="C")[None])  # a copy: photo may be read-only
     small = functional.interpolate(planes, size=size, mode="bilinear", antialias=True)
     return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
+
+
+def _check_photo(photo: np.ndarray) -> None:
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] not in (1, 3) or photo.size == 0:
+        raise UsageError(
+            f"A photo is an array of {photo.dtype} of shape {photo.shape}; it must be uint8, H W C, "
+            "with 1 channel (grey) or 3 (RGB)."
+        )
 
 
 def _match_channels(photo: UInt8[np.ndarray, "h w c"], channels: int) -> UInt8[np.ndarray, "h w channels"]:

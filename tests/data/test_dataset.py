@@ -71,7 +71,7 @@ def test_a_folder_in_no_format_says_what_was_found(tmp_path):
 
 def test_a_folder_in_two_formats_asks_which(image_folder):
     (image_folder / "labels.csv").write_text("path,label\nbars/000.png,bar\n")
-    with pytest.raises(UsageError, match=r"folder or as table. Say which with --format"):
+    with pytest.raises(UsageError, match=r"as folder or as table. Give the path of the table itself.*format='folder'"):
         open_dataset(image_folder)
     assert open_dataset(image_folder, "table").classes == ("bar",)
     assert len(open_dataset(image_folder, "folder").classes) == 3

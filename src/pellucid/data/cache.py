@@ -7,8 +7,11 @@ again each time they are needed: the same pixels, only slower.
 
 import contextlib
 import json
+import math
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -21,14 +24,18 @@ from jaxtyping import Int, UInt8
 
 from pellucid.data.dataset import Dataset
 from pellucid.data.ledger import Note, Refusal
-from pellucid.errors import ImageError, PellucidError
-from pellucid.files import cache_folder, canonical_json, sha256_text
+from pellucid.errors import DataError, ImageError, PellucidError
+from pellucid.files import cache_folder, canonical_json, sha256_text, write_atomic
+from pellucid.machine import usable_cores
 from pellucid.preprocess import Preprocess
 from pellucid.types import Frame, Record
 
 Result = TypeVar("Result")
 
 __all__ = ["Decoded", "Pixels", "StoredPixels", "decode"]
+
+ABANDONED_SECONDS = 24 * 3600
+"""A draft that nobody has written to for so long was left behind by a killed process."""
 
 
 class Pixels(Protocol):
@@ -65,7 +72,10 @@ class FreshPixels:
         return np.stack(list(self.pool.map(self._one, records)))
 
     def _one(self, record: Record) -> UInt8[np.ndarray, "h w c"]:
-        return self.preprocess.pixels(self.dataset.image(record).pixels)
+        try:
+            return self.preprocess.pixels(self.dataset.image(record).pixels)
+        except ImageError as error:
+            raise DataError(f"{record.name} could be read before and no longer can: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +121,24 @@ def decode(
     shape = (len(records), *preprocess.size, preprocess.channels)
     home = cache_folder() / "pixels"
     room = _room(home) if cap is None else cap
-    if np.prod(shape, dtype=float) > room:
+    if math.prod(shape) > room:
         facts = _Facts([], [], [])
         for _ in _decoded(dataset, records, preprocess, facts):
             pass
         return _fresh(dataset, records, preprocess, facts)
     entry = home / _key(records, preprocess, digests)
-    if not (entry / "facts.json").is_file():
-        _evict(home, room - int(np.prod(shape, dtype=float)))
+    if not _is_whole(entry, shape):
+        with contextlib.suppress(FileNotFoundError):  # another process is tidying up, too
+            _evict(home, room - math.prod(shape))
         _build(entry, dataset, records, preprocess)
     entry.touch()
     return _stored(entry, records, preprocess)
+
+
+def _is_whole(entry: Path, shape: tuple[int, ...]) -> bool:
+    """Whether everything an entry holds is still there: cleaners of temporary folders take single files."""
+    pixels = entry / "pixels.bin"
+    return (entry / "facts.json").is_file() and pixels.is_file() and pixels.stat().st_size == math.prod(shape)
 
 
 def _key(records: Sequence[Record], preprocess: Preprocess, digests: Mapping[Path, str]) -> str:
@@ -140,19 +157,35 @@ def _size(folder: Path) -> int:
 
 
 def _evict(home: Path, room: int) -> None:
-    """Remove the entries that were not used for longest until what remains fits the room."""
-    entries = sorted((path for path in home.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    sizes = [_size(entry) for entry in entries]
-    for entry, size in zip(entries, sizes, strict=True):
-        if sum(sizes) <= room:
+    """Remove abandoned drafts, then the entries that were not used for longest until what remains fits the room."""
+    folders = [path for path in home.glob("*") if path.is_dir()]
+    for draft in (path for path in folders if path.name.startswith(".")):
+        if time.time() - draft.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(draft, ignore_errors=True)
+    entries = [path for path in folders if not path.name.startswith(".")]
+    kept = sum(map(_size, entries))
+    for entry in sorted(entries, key=lambda path: path.stat().st_mtime):
+        if kept <= room:
             return
-        shutil.rmtree(entry, ignore_errors=True)
-        sizes = sizes[1:]
-        del size
+        kept -= _size(entry)
+        _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    """Take an entry away at once, then delete it: a kill in between leaves no half of it."""
+    gone = _beside(entry, "old")
+    with contextlib.suppress(OSError):  # another process was faster
+        entry.replace(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _beside(entry: Path, word: str) -> Path:
+    """A hidden name beside an entry that no other process or thread uses."""
+    return entry.with_name(f".{entry.name}.{os.getpid()}.{threading.get_ident()}.{word}")
 
 
 def _build(entry: Path, dataset: Dataset, records: Sequence[Record], preprocess: Preprocess) -> None:
-    draft = entry.with_name(f".{entry.name}.{os.getpid()}.tmp")
+    draft = _beside(entry, "new")
     facts = _Facts([], [], [])
     try:
         draft.mkdir(parents=True, exist_ok=True)
@@ -161,9 +194,8 @@ def _build(entry: Path, dataset: Dataset, records: Sequence[Record], preprocess:
                 file.write(pixels.tobytes())
             file.flush()
             os.fsync(file.fileno())
-        (draft / "facts.json").write_text(json.dumps(asdict(facts)))
-        with contextlib.suppress(FileExistsError, OSError) if entry.exists() else contextlib.nullcontext():
-            draft.replace(entry)
+        write_atomic(draft / "facts.json", json.dumps(asdict(facts)))
+        _place(draft, entry, (len(records), *preprocess.size, preprocess.channels))
     except OSError as error:
         raise PellucidError(
             f"Cannot keep decoded images in {entry.parent}: {error.strerror}. Free some space, choose another folder "
@@ -171,6 +203,17 @@ def _build(entry: Path, dataset: Dataset, records: Sequence[Record], preprocess:
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _place(draft: Path, entry: Path, shape: tuple[int, ...]) -> None:
+    """Give a finished draft its name, unless another process has put the same entry there meanwhile."""
+    if entry.exists() and not _is_whole(entry, shape):
+        _remove(entry)
+    try:
+        draft.replace(entry)
+    except OSError:
+        if not _is_whole(entry, shape):
+            raise
 
 
 def _decoded(
@@ -187,7 +230,7 @@ def _decoded(
         except ImageError as error:
             return error
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for record, result in zip(records, _in_windows(pool, one, records), strict=True):
             if isinstance(result, ImageError):
                 facts.sizes.append((0, 0))

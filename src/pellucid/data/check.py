@@ -130,7 +130,7 @@ def _look(dataset: Dataset, offered: Sequence[tuple[str, Record]]) -> list[_Seen
         try:
             image = dataset.image(record)
         except ImageError as error:
-            looked.append(Refusal(record.name, error.reason, error.cure))
+            looked.append(Refusal(record.name, error.reason, f"{error.cure[0].upper()}{error.cure[1:]}."))
             continue
         shape = image.pixels.shape
         digest = hashlib.blake2b(image.pixels.data, digest_size=16, key=repr(shape).encode()).digest()
@@ -139,7 +139,8 @@ def _look(dataset: Dataset, offered: Sequence[tuple[str, Record]]) -> list[_Seen
 
 
 def _class_counts(dataset: Dataset, split: str, seen: Sequence[_Seen]) -> tuple[int, ...]:
-    labels = Counter(image.record.label for image in seen if image.split == split)
+    here = [image.record.label for image in seen if image.split == split]
+    labels = Counter(label for label in here if isinstance(label, int))
     return tuple(labels[at] for at in range(len(dataset.classes)))
 
 
@@ -147,11 +148,11 @@ def _refused(ledger: Ledger) -> Iterator[Finding]:
     """Refused images and labels are errors; files that nobody takes for images are not."""
     offered = [refusal for refusal in ledger.refused if _was_offered(refusal)]
     if offered:
-        text = f"{len(offered)} images or labels are refused."
+        text = f"{_many(offered, 'image or label', 'images or labels')} cannot be used."
         yield Finding("error", "refused", text, "Each line says what helps.", tuple(map(str, offered)))
     stray = [refusal for refusal in ledger.refused if not _was_offered(refusal)]
     if stray:
-        text = f"{len(stray)} other files are not used."
+        text = f"{_many(stray, 'other file')} left aside."
         yield Finding("info", "stray", text, files=tuple(map(str, stray)))
 
 
@@ -166,20 +167,20 @@ def _same(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
     groups = [[seen[at] for at in group] for group in equal_groups([image.digest for image in seen])]
     torn = [group for group in groups if len({repr(image.record.label) for image in group}) > 1]
     if torn:
-        text = f"{len(torn)} images are there more than once with different labels."
+        text = f"{_many(torn, 'image')} there more than once, with different labels."
         yield Finding("error", "contradiction", text, "Keep the copy whose label is right.", _listed(dataset, torn))
     across = [group for group in groups if len({image.split for image in group}) > 1]
     given = [group for group in across if len({image.split for image in group} - set(dataset.made)) > 1]
     cut = [group for group in across if group not in given]
     if given:
-        text = f"{len(given)} images are in more than one split: figures on them are too good."
+        text = f"{_many(given, 'image')} in more than one split: figures on them are too good."
         yield Finding("error", "leak", text, "Remove them from one of the splits.", _listed(dataset, given))
     if cut:
-        text = f"{len(cut)} images have copies on both sides of a split that was cut here."
+        text = f"{_many(cut, 'image')} with copies on both sides of a split that was cut here."
         yield Finding("warning", "leak-cut", text, "Remove the copies.", _listed(dataset, cut))
     within = [group for group in groups if group not in across and group not in torn]
     if within:
-        text = f"{len(within)} images are there more than once within a split."
+        text = f"{_many(within, 'image')} there more than once within a split."
         yield Finding("warning", "duplicate", text, "Remove the copies.", _listed(dataset, within))
 
 
@@ -189,16 +190,16 @@ def _alike(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
     pairs = [(left, right) for left, right in pairs if left.digest != right.digest]
     across = [pair for pair in pairs if pair[0].split != pair[1].split]
     if across:
-        text = f"{len(across)} pairs of images in different splits look the same."
+        text = f"{_many(across, 'pair')} of images in different splits that look the same."
         cure = "Look at them; copies of one image belong into one split."
         yield Finding("warning", "near-leak", text, cure, _listed(dataset, across))
     torn = [pair for pair in pairs if repr(pair[0].record.label) != repr(pair[1].record.label)]
     if torn:
-        text = f"{len(torn)} pairs of images with different labels look the same."
+        text = f"{_many(torn, 'pair')} of images with different labels that look the same."
         yield Finding("warning", "near-contradiction", text, "Look at the labels.", _listed(dataset, torn))
     within = [pair for pair in pairs if pair not in across and pair not in torn]
     if within:
-        text = f"{len(within)} pairs of images within a split look the same."
+        text = f"{_many(within, 'pair')} of images within a split that look the same."
         yield Finding("info", "near-duplicate", text, files=_listed(dataset, within))
 
 
@@ -218,13 +219,13 @@ def _classes(dataset: Dataset, counts: dict[str, tuple[int, ...]]) -> Iterator[F
     totals = [sum(split[at] for split in counts.values()) for at in range(len(dataset.classes))]
     empty = [name for name, total in zip(dataset.classes, totals, strict=True) if not total]
     if empty:
-        text = f"{len(empty)} classes have no image that can be used: {_few(empty)}."
+        text = f"{_many(empty, 'class', 'classes')} without an image that can be used: {_few(empty)}."
         yield Finding("error", "empty-class", text, "Add images or remove the class.")
     for split, numbers in counts.items():
         missing = [name for name, here, all_ in zip(dataset.classes, numbers, totals, strict=True) if all_ > here == 0]
         if missing:
             level: Literal["error", "warning"] = "error" if split == "train" else "warning"
-            text = f"The {split} split has no image of {len(missing)} classes: {_few(missing)}."
+            text = f"The {split} split has no image of {_many(missing, 'class', 'classes')}: {_few(missing)}."
             yield Finding(level, "missing-class", text, "Add images of them, or move some there.")
     present = [total for total in totals if total]
     if present and max(present) > min(present):
@@ -247,17 +248,17 @@ def _shapes(seen: Sequence[_Seen]) -> Iterator[Finding]:
     yield Finding("info", "sizes", f"Images of {sizes} size{'s' * (sizes > 1)}, {span} pixels (width x height).")
     tiny = [image.record.name for image in seen if min(image.shape[:2]) < SMALL]
     if tiny:
-        text = f"{len(tiny)} images have a side of less than {SMALL} pixels."
+        text = f"{_many(tiny, 'image')} with a side of less than {SMALL} pixels."
         yield Finding("warning", "tiny", text, "Replace or remove them.", tuple(tiny))
     long = [image.record.name for image in seen if max(image.shape[:2]) > LONG * min(image.shape[:2])]
     if long:
-        text = f"{len(long)} images are more than {LONG:g} times as long as wide: a square shows little of them."
+        text = f"{_many(long, 'image')} more than {LONG:g} times as long as wide: a square shows little of that."
         yield Finding("warning", "proportions", text, "Cut them, or train with more pixels.", tuple(long))
     channels = Counter(image.shape[2] for image in seen)
     if len(channels) > 1:
         fewer = min(channels, key=lambda count: channels[count])
         names = tuple(image.record.name for image in seen if image.shape[2] == fewer)
-        text = f"{channels[1]} images are grey and {channels[3]} in colour; grey ones get three equal channels."
+        text = f"Grey: {channels[1]}, in colour: {channels[3]}. Grey images get three equal channels."
         yield Finding("info", "channels", text, files=names)
 
 
@@ -268,6 +269,11 @@ def _noted(ledger: Ledger) -> Iterator[Finding]:
         notes = [note for note in ledger.notes if "".join(s for s in note.text if not s.isdigit()) == kind]
         text = f"{count} files: {notes[0].text}." if count > 1 else f"{notes[0].file}: {notes[0].text}."
         yield Finding("info", "note", text, files=tuple(note.file for note in notes) if count > 1 else ())
+
+
+def _many(things: Sequence[object], one: str, several: str | None = None) -> str:
+    """`1 image`, `1,200 images`."""
+    return f"{len(things):,} {one if len(things) == 1 else several or one + 's'}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -286,7 +286,10 @@ def _sniffed(place: Path) -> str:
                 "Put the images of each class in a folder of its own, or write a table with columns path,label."
             )
         case _:
-            raise UsageError(f"{place} could be read as {' or as '.join(fitting)}. Say which with --format.")
+            raise UsageError(
+                f"{place} could be read as {' or as '.join(fitting)}. Give the path of the table itself, move what is "
+                f"not meant elsewhere, or say which with open_dataset(path, format={fitting[0]!r})."
+            )
 
 
 def _found(place: Path) -> str:

@@ -5,11 +5,12 @@ the work is done at a quarter and an eighth of the input's side, where a convolu
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pellucid.errors import UsageError
 from pellucid.models.base import AbstractClassifier, Feature
 
 __all__ = ["MODELS", "Compact"]
@@ -33,15 +34,18 @@ class ConvUnit(nn.Module):
 class Compact(AbstractClassifier):
     """Stem, then per halving a pooled and a plain unit, then the largest value of each channel and a linear layer.
 
-    `side` is the image side in pixels it is built for (any size works): 28 or 32 give three halvings, 224 gives one
-    strided stem and four. `width` channels after the first halving, twice that after the second.
+    `side` is the image side in pixels it is built for: 28 or 32 give three halvings, 224 gives a strided stem and
+    five, which leave 3x3 cells. Any size that leaves a cell works. `width` channels after the first halving, twice that
+    after the second, four times where there are more than three.
     """
 
-    size = 32
-    head = "fc"
+    size: ClassVar[int] = 32
+    head: ClassVar[str] = "fc"
 
     def __init__(self, classes: int, *, in_channels: int = 3, width: int = 32, side: int = 32) -> None:
         super().__init__()
+        if width < 2 or side < 1:
+            raise UsageError(f"Compact of width {width} for side {side}: the width is at least 2, the side at least 1.")
         stride = 1 if side <= 64 else 2
         halvings = max(1, min(5, round(math.log2(side / stride / 3.5))))
         channels = [width // 2] + [width * min(2**place, 2 if halvings <= 3 else 4) for place in range(halvings)]

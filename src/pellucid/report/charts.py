@@ -11,7 +11,7 @@ from pellucid.report.numerals import count, number
 __all__ = ["Axis", "axis_over", "draw_bar", "draw_interval", "draw_lines", "draw_swatch", "shared_rows"]
 
 WIDTH, HEIGHT = 440, 250
-LEFT, RIGHT, TOP, BOTTOM = 50, 14, 26, 38
+LEFT, RIGHT, TOP, BOTTOM = 60, 26, 26, 38
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "12 4", "1 2", "6 2 1 2 1 2")
 MARKED = 30  # a line of at most this many points shows each of them
 

@@ -49,7 +49,7 @@ def candidates(side: int) -> list[Candidate]:
     if side <= 64:
         rungs = [(max(8, side), width) for width in (16, 24, 32, 40, 48, 64, 96)]
     else:
-        rungs = [(64, 24), (96, 32), (128, 32), (128, 48), (160, 48), (192, 64), (224, 64), (224, 96)]
+        rungs = [(72, 24), (96, 32), (128, 32), (128, 48), (160, 48), (192, 64), (224, 64), (224, 96)]
     rungs = list(dict.fromkeys((min(rung, side), width) for rung, width in rungs))
     return [Candidate("compact", {"width": width, "side": rung}, rung) for rung, width in rungs]
 
@@ -59,20 +59,24 @@ def choose(
 ) -> tuple[Offer, str]:
     """The largest candidate that still makes the passes this many images are worth, measured upwards.
 
-    `offers` measures a candidate's images a second. Where even the smallest is too slow, it is taken.
+    `offers` measures a candidate's images a second; what the measuring takes is no longer there for training. Where
+    even the smallest is too slow, it is taken.
     """
-    wanted = epochs_for(images)
+    wanted, began = epochs_for(images), time.monotonic()
     best: Offer | None = None
     for candidate in ladder:
         rate = offers(candidate)
-        offer = Offer(candidate, rate, rate * seconds / images)
+        left = max(0.0, seconds - (time.monotonic() - began))
+        offer = Offer(candidate, rate, rate * left / images)
         if best is not None and offer.epochs < wanted * 0.9:
             break
         best = offer
     assert best is not None
+    last = best.candidate is ladder[-1]
+    next_one = "it is the largest on offer" if last else "the next larger network would make fewer"
     reason = (
         f"{best.rate:.0f} images/s measured; {seconds:.0f} s make {best.epochs:.1f} passes over {images} images, "
-        f"and about {wanted} are wanted; the next larger network would make fewer"
+        f"and about {wanted} are wanted; {next_one}"
     )
     return best, reason
 
@@ -85,7 +89,7 @@ def measure_rate(
     records: tuple[Record, ...],
 ) -> float:
     """Images a second of whole training steps on random pixels, loading and augmentation included."""
-    batch = min(settings.batch or 1, len(records))
+    batch = settings.batch or 1
     some = _random_images(records, preprocess.margin(), batch * 4)
     parameters = sum(weight.numel() for weight in model.parameters())
     filled, _ = fill_settings(settings, parameters=parameters, steps=1000)

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import statistics
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from pellucid.config import TrainConfig
 from pellucid.data.cache import Decoded
 from pellucid.data.dataset import Dataset
 from pellucid.errors import DataError, ImageError, UsageError
-from pellucid.machine import fast_precision, usable_cores
+from pellucid.machine import best_device, fast_precision, usable_cores
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.base import AbstractTask
@@ -96,15 +95,17 @@ def _fill_machine(settings: TrainConfig, reasons: dict[str, str]) -> TrainConfig
         filled["threads"] = torch.get_num_threads()
         reasons["threads"] = f"{filled['threads']}: the cores this process may use"
     if settings.precision is None:
-        filled["precision"], gain = fast_precision(torch.device(settings.device or "cpu"))
+        filled["precision"], gain = fast_precision(best_device(settings.device))
         reasons["precision"] = f"{filled['precision']}: a bf16 convolution ran {gain:.1f} times as fast as in fp32 here"
     return dataclasses.replace(settings, **filled)
 
 
 def _fill_size(settings: TrainConfig, seen: Look, images: int, reasons: dict[str, str]) -> TrainConfig:
     filled: dict[str, Any] = {}
+    model = _declared(settings.model or "")
+    _refuse_other_size(model, settings)
     if settings.size is None:
-        filled["size"], reasons["size"] = _size(_declared(settings.model or ""), seen)
+        filled["size"], reasons["size"] = _size(model, seen)
     side = settings.size or filled["size"]
     if settings.batch is None:
         filled["batch"] = _batch(side, images, settings.accumulate)
@@ -115,6 +116,11 @@ def _fill_size(settings: TrainConfig, seen: Look, images: int, reasons: dict[str
 def _declared(name: str) -> AbstractModel:
     with torch.device("meta"):
         return build_model(name, 2)
+
+
+def _refuse_other_size(model: AbstractModel, settings: TrainConfig) -> None:
+    if model.fixed_size and settings.size not in (None, model.size):
+        raise UsageError(f"--size is {settings.size}, but {settings.model} takes {model.size} only. Leave --size out.")
 
 
 def _size(model: AbstractModel, seen: Look) -> tuple[int, str]:
@@ -159,11 +165,12 @@ def _from_origin(settings: TrainConfig, origin: Origin, images: int, reasons: di
         )
     preprocess = origin.preprocess
     side = settings.size or preprocess.size[0]
-    reasons |= {
-        "model": f"{name}: the network of these weights",
-        "size": f"{side}: what these weights are used to",
-    }
     filled: dict[str, Any] = {"model": name, "size": side}
+    _refuse_other_size(_declared(name), dataclasses.replace(settings, model=name))
+    if settings.model is None:
+        reasons["model"] = f"{name}: the network of these weights"
+    if settings.size is None:
+        reasons["size"] = f"{side}: what these weights are used to"
     if settings.batch is None:
         filled["batch"] = _batch(side, images, settings.accumulate)
         reasons["batch"] = f"{filled['batch']}: for {images} images of {side} px"
@@ -180,7 +187,7 @@ def _fitting(
     reasons: dict[str, str],
 ) -> Draft:
     """The largest rung of the ladder that the minutes allow, by measured speed."""
-    images, start, drafts = len(dataset.split("train")), time.monotonic(), {}
+    images, drafts = len(dataset.split("train")), {}
     ladder = candidates(settings.size or seen.side)
 
     def rate(candidate: Any) -> float:
@@ -192,11 +199,13 @@ def _fitting(
         model = build_model(candidate.model, len(dataset.classes), **arguments)
         return measure_rate(model, task, given, _input(given, seen), dataset.split("train"))
 
-    offer, why = choose(rate, ladder, images, seconds - 2 * (time.monotonic() - start))
+    offer, why = choose(rate, ladder, images, seconds)
     chosen = drafts[offer.candidate.side, str(offer.candidate.arguments)]
     reasons["model"] = f"{chosen.architecture}: {why}"
-    reasons["size"] = f"{offer.candidate.side}: chosen together with the network"
-    reasons["batch"] = f"{chosen.settings.batch}: for {images} images of {offer.candidate.side} px"
+    if settings.size is None:
+        reasons["size"] = f"{offer.candidate.side}: chosen together with the network"
+    if settings.batch is None:
+        reasons["batch"] = f"{chosen.settings.batch}: for {images} images of {offer.candidate.side} px"
     return chosen
 
 

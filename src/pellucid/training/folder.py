@@ -13,7 +13,7 @@ from pellucid.checkpoint import read_facts
 from pellucid.config import TrainConfig
 from pellucid.errors import UsageError
 from pellucid.files import write_atomic
-from pellucid.training.events import Evaluated, Event, Finished, Stepped
+from pellucid.training.events import Event, Finished, Saved, Stepped, Stopped
 
 __all__ = ["RunFolder", "RunLog", "history", "logged"]
 
@@ -127,7 +127,7 @@ class RunLog:
         self.rows.append(row)
         with self.folder.events.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        if isinstance(event, Evaluated | Finished):
+        if isinstance(event, Saved | Stopped | Finished):
             write_atomic(self.folder.table, _table(history(self.rows)))
         if self._board is not None:
             for name, value in _numbers(row):

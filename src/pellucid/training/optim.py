@@ -73,8 +73,10 @@ def make_optimizers(model: nn.Module, settings: TrainConfig) -> list[Optimizer]:
             filters = [parameter for parameter in parameters if parameter.ndim == 4 and parameter.shape[1] > 1]
             chosen = {id(parameter) for parameter in filters}
             others = [parameter for parameter in parameters if id(parameter) not in chosen]
-            beside = _sgd(_decayed(others, SGD_DECAY_BESIDE_MUON), SGD_RATE_BESIDE_MUON, momentum)
-            return [Muon(filters, rate, momentum, decay), beside] if filters else [beside]
+            muon = [Muon(filters, rate, momentum, decay)] if filters else []
+            groups = _decayed(others, SGD_DECAY_BESIDE_MUON)
+            beside = [_sgd(groups, SGD_RATE_BESIDE_MUON, momentum)] if others else []
+            return [*muon, *beside]
         case _:
             return [_sgd(_decayed(parameters, decay), rate, momentum)]
 

@@ -46,7 +46,8 @@ def save_progress(path: Path, progress: Progress) -> None:
         for key, value in optimizer.state[weight].items():
             tensors[f"optimizer/{key}/{name}"] = value
     numbers = ("steps", "step", "elapsed", "best", "behind")
-    save_tensors(path, tensors, {"kind": "checkpoint", **{name: getattr(progress, name) for name in numbers}})
+    facts = {"kind": "checkpoint", "form": _form(progress), **{name: getattr(progress, name) for name in numbers}}
+    save_tensors(path, tensors, facts)
 
 
 def load_progress(path: Path, progress: Progress) -> None:
@@ -54,6 +55,8 @@ def load_progress(path: Path, progress: Progress) -> None:
     tensors, facts = load_tensors(path)
     if facts.get("kind") != "checkpoint":
         raise ModelError(f"{path} is a {facts.get('kind')}, not a checkpoint.")
+    if facts["form"] != _form(progress):
+        raise ModelError(f"{path} was saved with another optimizer, freeze or ema. Go on with the settings it had.")
     try:
         progress.model.load_state_dict(_below("model/", tensors))
         if progress.averaged is not None:
@@ -79,6 +82,12 @@ def _owners(progress: Progress) -> dict[str, tuple[Optimizer, torch.nn.Parameter
     return owners
 
 
+def _form(progress: Progress) -> dict[str, Any]:
+    """What a checkpoint and the run that goes on from it must have in common besides the network."""
+    optimizers = {name: type(optimizer).__name__ for name, (optimizer, _) in _owners(progress).items()}
+    return {"optimizers": optimizers, "averaged": progress.averaged is not None}
+
+
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
@@ -87,4 +96,4 @@ def _like(value: Tensor, weight: Tensor) -> Tensor:
     """The value in the weight's memory layout and place, so that arithmetic takes the same path as before."""
     if value.shape == weight.shape:
         return torch.empty_like(weight, dtype=value.dtype, requires_grad=False).copy_(value)
-    return value.to(weight.device) if value.ndim else value
+    return value.to(weight.device)

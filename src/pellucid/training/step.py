@@ -83,10 +83,13 @@ def backward(model: AbstractModel, images: Tensor, targets: Any, plan: Plan) -> 
 
 
 def gradient_norm(model: nn.Module, largest: float | None) -> float:
-    """Euclidean norm of the whole gradient; scaled down to `largest` where it exceeds that."""
+    """Euclidean norm of the whole gradient; scaled down to `largest` where it exceeds that.
+
+    A norm that is not a number scales nothing, so that the gradient at fault can still be found.
+    """
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     norm = get_total_norm(gradients)
-    if largest is not None:
+    if largest is not None and torch.isfinite(norm):
         clip_grads_with_norm_(model.parameters(), largest, norm)
     return float(norm)
 
