@@ -22,7 +22,7 @@ FILE_LINES = 400
 TOTAL_LINES = 12_000
 POSITIONAL = 6
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
-SPEAKING = {"cli.py", "demo.py", "terminal.py"}  # verbs, whose result is what they print
+SPEAKING = {"__main__.py", "cli.py", "demo.py", "terminal.py"}  # verbs, whose result is what they print
 DRAWERS = {"utils", "util", "misc", "common", "helpers", "helper", "tools"}
 # Operators of torch whose trailing underscore is not "in place": they return something else, or the caller's own.
 NOT_IN_PLACE = {"__init__", "requires_grad_"}

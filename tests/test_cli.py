@@ -179,7 +179,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(words, message, run, data, tmp_pa
 
 
 def test_help_and_version_come_without_torch():
-    code = "import sys; from pellucid.cli import main; main(['--help']); main(['--version']); print('torch' in sys.modules)"
+    code = "import sys; from pellucid.cli import main; main(['--help']); main(['-V']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
     assert "usage: pellucid VERB" in done.stdout

@@ -24,18 +24,19 @@ __all__ = ["main"]
 DEFAULTS = TrainConfig()
 
 
-def check(data: str, *, json: bool = False) -> int:
+def check(data: str, *, format: str | None = None, json: bool = False) -> int:
     """What is in a dataset, what of it cannot be used and why, and what is odd about it.
 
     Args:
         data: A folder of images (one subfolder a class), a CSV or TSV table, or the name of a set (fashion-mnist).
+        format: Format of the data (folder, table, idx, cifar). Derived from the files.
         json: Print one JSON object.
     """
     from pellucid.data.check import check as check_dataset
     from pellucid.data.dataset import open_dataset
     from pellucid.terminal import to_json
 
-    report = check_dataset(open_dataset(data))
+    report = check_dataset(open_dataset(data, format))
     print(to_json(report.to_json()) if json else report.text())
     return 0 if report.ok else 1
 
@@ -75,7 +76,14 @@ def _new_run() -> str:
 
 
 def evaluate(
-    model: str, data: str, *, split: str = "test", against: str | None = None, seed: int = 0, json: bool = False
+    model: str,
+    data: str,
+    *,
+    split: str = "test",
+    format: str | None = None,
+    against: str | None = None,
+    seed: int = 0,
+    json: bool = False,
 ) -> int:
     """How good a model is on a split, with 95 % intervals; with --against, whether it is better than another.
 
@@ -83,6 +91,7 @@ def evaluate(
         model: A model.safetensors.
         data: A folder of images, a table, or the name of a set.
         split: Which images: train, val or test. Where the data has no such split, it is cut as training cuts it.
+        format: Format of the data (folder, table, idx, cifar). Derived from the files.
         against: A second model, compared with the first image by image.
         seed: The seed of the training run, which decides how missing splits are cut.
         json: Print one JSON object.
@@ -90,7 +99,7 @@ def evaluate(
     from pellucid.evaluation import evaluate as evaluate_model
     from pellucid.terminal import evaluation_text, to_json
 
-    result = evaluate_model(model, data, split=split, against=against, seed=seed).to_json()
+    result = evaluate_model(model, data, split=split, format=format, against=against, seed=seed).to_json()
     print(to_json(result) if json else evaluation_text(result))
     return 0
 

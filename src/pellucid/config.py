@@ -33,6 +33,8 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] | None = None
     """Arithmetic of the training step. Derived: bf16 where it was measured to be faster."""
 
+    format: str | None = None
+    """Format of the data (folder, table, idx, cifar). Derived from the files."""
     size: int | None = None
     """Side of the square image the network sees, in pixels. Derived from the model and the images."""
     batch: int | None = None

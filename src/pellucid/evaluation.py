@@ -64,16 +64,17 @@ def evaluate(
     data: str | Path | Dataset,
     *,
     split: str = "test",
+    format: str | None = None,
     against: str | Path | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judge a model file on a split, in the model's own preprocessing and fp32.
 
-    `against` is a second model, compared image by image on the same split. `seed` cuts missing splits as training did,
-    and draws the bootstrap.
+    `format` names the data's format where it cannot be told. `against` is a second model, compared image by image on
+    the same split. `seed` cuts missing splits as training did, and draws the bootstrap.
     """
     predictor = model if isinstance(model, Predictor) else load(model)
-    dataset = data if isinstance(data, Dataset) else open_dataset(data, seed=seed)
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, format, seed=seed)
     judged = judge(predictor, dataset, split)
     comparison = None if against is None else _compare(judged, judge(load(against), dataset, split), seed)
     return evaluation_of(dataset.task, split, judged, comparison, seed=seed)
@@ -87,15 +88,15 @@ class Judged:
     decoded: Decoded
 
 
-def judge(predictor: Predictor, dataset: Dataset, split: str) -> Judged:
-    """Run a model over a split, in its own preprocessing and fp32."""
+def judge(predictor: Predictor, dataset: Dataset, split: str, *, cap: int | None = None) -> Judged:
+    """Run a model over a split, in its own preprocessing and fp32; `cap` is that of `decode`."""
     if dataset.task != predictor.manifest.task:
         raise UsageError(
             f"The model is for {predictor.manifest.task!r}; {dataset.root} is labelled for {dataset.task!r}."
         )
     dataset = match_classes(dataset, predictor.task)
     preprocess = predictor.manifest.preprocess
-    decoded = decode(dataset, split, preprocess, dataset.digests())
+    decoded = decode(dataset, split, preprocess, dataset.digests(), cap=cap)
     if not decoded.records:
         raise DataError(f"No image of the {split!r} split of {dataset.root} can be read. See `pellucid check`.")
     loader = Loader(decoded, predictor.task, batch_for(preprocess))

@@ -161,7 +161,7 @@ def test_the_table_has_a_row_a_step_with_the_validation_figure(folder):
 
 
 def test_the_table_of_a_resumed_run_is_that_of_the_whole(folder, tmp_path):
-    events = [*map(stepped, range(1, 5)), evaluated(4), *map(stepped, range(5, 9)), evaluated(8)]
+    events = [*map(stepped, range(1, 5)), evaluated(4), *map(stepped, range(5, 9)), evaluated(8), Finished(8, "done")]
     (tmp_path / "whole").mkdir()
     write(whole := RunFolder(tmp_path / "whole"), *events)
     write(folder, *events[:7])

@@ -131,7 +131,7 @@ class AbstractFormat(ABC):
 
 def open_dataset(
     path: str | Path,
-    format: str | None = None,  # noqa: A002  (the word of the flag)
+    format: str | None = None,
     *,
     seed: int = 0,
     val: float = 0.1,

@@ -15,7 +15,7 @@ from pellucid.prediction import load
 from pellucid.preprocess import resize
 from pellucid.report import DataSummary, RunSummary, write_report
 from pellucid.training.folder import history, logged
-from pellucid.training.prepare import Prepared
+from pellucid.training.prepare import Prepared, cache_cap
 
 __all__ = ["finish"]
 
@@ -34,7 +34,7 @@ def finish(run: Prepared) -> dict[str, Any]:
     judged: dict[str, Judged] = {}
     for split in ("val", "test"):
         if run.dataset.splits.get(split):
-            judged[split] = judge(predictor, run.dataset, split)
+            judged[split] = judge(predictor, run.dataset, split, cap=cache_cap(run.plan.settings))
     metrics = {name: evaluation_of(run.dataset.task, name, found).to_json() for name, found in judged.items()}
     summary = {name: {**row["metrics"], "count": row["count"]} for name, row in metrics.items()}
     save_model(folder.model, predictor.model, dataclasses.replace(predictor.manifest, metrics=summary))

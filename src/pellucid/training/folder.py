@@ -88,6 +88,14 @@ class RunFolder:
         return saved
 
 
+    def abandon(self) -> None:
+        """Leave no trace of a run that failed before its first step, so that the folder can be given again."""
+        for path in (self.config, self.ledger, self.events):
+            path.unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
+
 def _refuse_other_settings(path: Path, settings: TrainConfig, begun: TrainConfig) -> None:
     """A setting that was given and is not the run's own is an error: it would have no effect."""
     plain, given, own = TrainConfig().to_json(), settings.to_json(), begun.to_json()

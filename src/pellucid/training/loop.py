@@ -213,13 +213,18 @@ def _evaluate(
 
 
 def _replan(progress: Progress, plan: Plan, clock: _Clock) -> Iterator[Replanned]:
-    """Change the number of steps so that the run ends with its minutes, at the mean of the pace of late and of all."""
+    """Change the number of steps so that the run ends with its minutes.
+
+    Early on the mean pace counts most, so that a moment of other load does not bend the learning rate; towards the end
+    it is the pace of late, so that the minutes are kept.
+    """
     if plan.seconds is None or progress.step >= progress.steps:
         return
     left, late = plan.seconds - progress.elapsed, clock.pace(progress.step)
     if left > 0 and late is None:
         return
-    pace = 0.5 * (late or 0.0) + 0.5 * progress.step / progress.elapsed
+    gone = min(1.0, progress.elapsed / plan.seconds)
+    pace = gone * (late or 0.0) + (1 - gone) * progress.step / progress.elapsed
     steps = progress.step + max(0, int(left * pace))
     if abs(steps - progress.steps) > 0.02 * (progress.steps - progress.step):
         progress.steps = steps

@@ -30,7 +30,7 @@ from pellucid.training.folder import RunFolder
 from pellucid.training.plan import Plan
 from pellucid.training.start import Origin, find_origin
 
-__all__ = ["Prepared", "Say", "prepare"]
+__all__ = ["Prepared", "Say", "cache_cap", "prepare"]
 
 Say = Callable[[str], None]
 
@@ -78,10 +78,10 @@ def prepare(
     settings = asked if saved is None else TrainConfig.from_json(saved["plan"]["settings"])
     torch.set_num_threads(settings.threads or usable_cores())
     device = best_device(settings.device)
-    dataset = open_dataset(data, seed=settings.seed, val=settings.val, test=settings.test)
+    dataset = open_dataset(data, settings.format, seed=settings.seed, val=settings.val, test=settings.test)
     task: AbstractTask = find("TASKS", dataset.task)(dataset.classes).counted(dataset.split("train"))
     digests = dataset.digests()
-    source = _Source(dataset, digests, None if settings.cache_gb is None else int(settings.cache_gb * GIGABYTE))
+    source = _Source(dataset, digests, cache_cap(settings))
     digest = dataset.digest(digests)
     _say_data(dataset, say)
     origin = None if settings.weights is None or folder.checkpoint.exists() else find_origin(settings.weights)
@@ -99,7 +99,14 @@ def prepare(
         raise DataError(f"No training image of {dataset.root} can be read. See `pellucid check {data}`.")
     if saved is None:
         folder.path.mkdir(parents=True, exist_ok=True)
-        config = _config(asked, plan, architecture, dataset, digest, device, data)
+        config = {
+            "asked": asked.to_json(),
+            "plan": plan.to_json(),
+            "architecture": dict(architecture),
+            "data": _data_facts(dataset, data, digest),
+            "machine": describe(device),
+            "versions": versions(),
+        }
         write_atomic(folder.ledger, ledger.lines())
         write_atomic(folder.config, json.dumps(config, indent=2) + "\n")
     train = Loader(splits["train"], task, plan.settings.batch or 1, plan.settings.seed)
@@ -108,6 +115,11 @@ def prepare(
         val = Loader(splits["val"], task, batch_for(plan.preprocess))
     dataset = dataclasses.replace(dataset, ledger=ledger)
     return Prepared(folder, dataset, digest, task, plan, architecture, origin, train, val, device)
+
+
+def cache_cap(settings: TrainConfig) -> int | None:
+    """The largest size of the cached images in bytes, where it was given."""
+    return None if settings.cache_gb is None else int(settings.cache_gb * GIGABYTE)
 
 
 def _view(split: str, preprocess: Preprocess) -> Preprocess:
@@ -184,27 +196,6 @@ def _say_refused(ledger: Ledger, say: Say) -> None:
             say(f"  {refusal}")
 
 
-def _config(
-    asked: TrainConfig,
-    plan: Plan,
-    architecture: Mapping[str, Any],
-    dataset: Dataset,
-    digest: str,
-    device: torch.device,
-    data: str | Path,
-) -> dict[str, Any]:
+def _data_facts(dataset: Dataset, path: str | Path, digest: str) -> dict[str, Any]:
     counts = {name: len(records) for name, records in dataset.splits.items()}
-    return {
-        "asked": asked.to_json(),
-        "plan": plan.to_json(),
-        "architecture": dict(architecture),
-        "data": {
-            "path": str(data),
-            "digest": digest,
-            "format": dataset.format,
-            "made": dataset.made,
-            "counts": counts,
-        },
-        "machine": describe(device),
-        "versions": versions(),
-    }
+    return {"path": str(path), "digest": digest, "format": dataset.format, "made": dataset.made, "counts": counts}

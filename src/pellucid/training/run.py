@@ -8,6 +8,7 @@ from typing import Any
 
 from pellucid.checkpoint import Manifest, save_model
 from pellucid.config import TrainConfig
+from pellucid.errors import PellucidError
 from pellucid.models.base import AbstractModel
 from pellucid.training.events import Evaluated, Event, Finished, Stopped
 from pellucid.training.finish import finish
@@ -57,7 +58,12 @@ def train(
         say(f"{folder.path} is finished; nothing is left to do.")
         return Outcome(folder.path, "", json.loads(folder.metrics.read_text()))
     run = prepare(data, folder, settings, saved, say)
-    reason = _trained(run, stop, listen)
+    try:
+        reason = _trained(run, stop, listen)
+    except PellucidError:
+        if saved is None and not folder.checkpoint.exists():
+            folder.abandon()
+        raise
     return Outcome(folder.path, reason, {} if reason else finish(run))
 
 
