@@ -247,7 +247,7 @@ class ClassMetric(AbstractMetric):
         return f"{given} {rows.scores[at]:.2f} (target: {target})"
 
     def _confused_pairs(self, confusion: Int[ndarray, "classes classes"]) -> Table:
-        found = counts.most_confused(confusion, 20)
+        found = counts.most_confused(confusion, 10)
         support = confusion.sum(axis=1)
         pairs = tuple(
             (self.classes[row], self.classes[column], count, count / int(support[row])) for row, column, count in found

@@ -27,7 +27,8 @@ from pellucid.training.step import augmented, average_into, backward, gradient_n
 __all__ = ["fit", "never"]
 
 LOOK_SECONDS = 2.0
-"""How often the pace is held against the minutes."""
+LOOK_SHARE = 0.15
+"""How often the pace is held against the minutes, and what a look counts in its running mean."""
 
 
 def never() -> str:
@@ -85,6 +86,7 @@ class _Clock:
         self._start = self._save = self._look = time.monotonic()
         self._before = before
         self._looked_at = -1
+        self._pace: float | None = None
 
     def elapsed(self) -> float:
         return self._before + time.monotonic() - self._start
@@ -95,16 +97,23 @@ class _Clock:
     def saved(self) -> None:
         self._save = time.monotonic()
 
-    def pace(self, step: int) -> float | None:
-        """Steps a second since this was last answered; None until two seconds have passed."""
+    def pace(self, step: int, left: float) -> float | None:
+        """Steps a second of late, looked at every two seconds; None between the looks.
+
+        A running mean over some fifteen seconds, so that a moment of other load does not bend the learning rate; over
+        less where fewer seconds are left, so that the end is met.
+        """
         now = time.monotonic()
         if self._looked_at < 0:
             self._look, self._looked_at = now, step
-        if now - self._look < LOOK_SECONDS:
+        seconds = now - self._look
+        if seconds < LOOK_SECONDS:
             return None
-        steps, seconds = step - self._looked_at, now - self._look
+        latest = (step - self._looked_at) / seconds
+        share = min(1.0, max(LOOK_SHARE, 2 * seconds / max(left, seconds)))
+        self._pace = latest if self._pace is None else self._pace + share * (latest - self._pace)
         self._look, self._looked_at = now, step
-        return steps / seconds
+        return self._pace
 
 
 def _begin(model: AbstractModel, plan: Plan, device: torch.device) -> Progress:
@@ -213,19 +222,14 @@ def _evaluate(
 
 
 def _replan(progress: Progress, plan: Plan, clock: _Clock) -> Iterator[Replanned]:
-    """Change the number of steps so that the run ends with its minutes.
-
-    Early on the mean pace counts most, so that a moment of other load does not bend the learning rate; towards the end
-    it is the pace of late, so that the minutes are kept.
-    """
+    """Change the number of steps so that the run ends with its minutes, at the pace of late."""
     if plan.seconds is None or progress.step >= progress.steps:
         return
-    left, late = plan.seconds - progress.elapsed, clock.pace(progress.step)
-    if left > 0 and late is None:
+    left = plan.seconds - progress.elapsed
+    pace = clock.pace(progress.step, left)
+    if left > 0 and pace is None:
         return
-    gone = min(1.0, progress.elapsed / plan.seconds)
-    pace = gone * (late or 0.0) + (1 - gone) * progress.step / progress.elapsed
-    steps = progress.step + max(0, int(left * pace))
+    steps = progress.step + max(0, int(left * (pace or 0.0)))
     if abs(steps - progress.steps) > 0.02 * (progress.steps - progress.step):
         progress.steps = steps
         yield Replanned(progress.step, steps)
