@@ -95,7 +95,7 @@ def test_what_is_not_ours_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"No file .*none\.safetensors"):
         load_model(tmp_path / "none.safetensors")
     save_file({"a": torch.ones(2)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(ModelError, match="has no pellucid manifest.*pellucid import"):
+    with pytest.raises(ModelError, match=r"has no pellucid manifest.*pellucid import"):
         load_model(tmp_path / "foreign.safetensors")
     save_tensors(tmp_path / "checkpoint.safetensors", {"a": torch.ones(2)}, {"kind": "checkpoint"})
     with pytest.raises(ModelError, match="is a checkpoint, not a model"):
@@ -126,7 +126,7 @@ def test_a_failed_save_keeps_what_was_there(written, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pellucid.checkpoint.save_file", full)
-    with pytest.raises(PellucidError, match="No space left on device.*Free some space"):
+    with pytest.raises(PellucidError, match=r"No space left on device.*Free some space"):
         save_model(path, model, MANIFEST)
     assert path.read_bytes() == before
     assert [item.name for item in path.parent.iterdir()] == [path.name]

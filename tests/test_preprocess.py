@@ -76,6 +76,7 @@ def integer_resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 @example(old=(3, 900), new=(32, 32), channels=3, seed=0)
 @example(old=(700, 2), new=(5, 64), channels=1, seed=0)
 @example(old=(333, 500), new=(224, 224), channels=3, seed=1)
+@example(old=(2, 1), new=(1, 1), channels=3, seed=0)
 @example(old=(33, 32), new=(32, 32), channels=3, seed=2)
 def test_resize_is_integer_arithmetic(old, new, channels, seed):
     photo = noise(*old, channels, seed)

@@ -131,8 +131,10 @@ def resize(photo: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np
     if photo.shape[:2] == size:
         return photo
     planes = torch.from_numpy(np.array(photo.transpose(2, 0, 1), order="C")[None])  # a copy: photo may be read-only
+    if size == (1, 1):  # where torch 2.13 fails for several channels at once
+        planes = planes.transpose(0, 1)
     small = functional.interpolate(planes, size=size, mode="bilinear", antialias=True)
-    return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(small.view(-1, *size).permute(1, 2, 0).numpy())
 
 
 def _check_photo(photo: np.ndarray) -> None:

@@ -93,6 +93,7 @@ class TrainingView:
         self._bar = _bar()
         self._task = self._bar.add_task("training", total=None, tail="", visible=False)
         self._last = 0.0
+        self._planned = 0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -115,6 +116,7 @@ class TrainingView:
         row = event.to_json()
         match row["event"]:
             case "started":
+                self._planned = row["steps"]
                 again = f", going on after step {row['step']}" if row["step"] else ""
                 self.say(
                     f"Training {row['parameters']:,} parameters on {row['images']} images, {row['steps']} steps{again}"
@@ -124,8 +126,9 @@ class TrainingView:
             case "evaluated":
                 best = " (best so far)" if row["best"] else ""
                 self.say(f"epoch {row['epoch']:.1f}: val {row['name']} {row['value']:.4f}{best}")
-            case "replanned":
-                self.say(f"At the pace so far, {row['steps']} steps fit the minutes")
+            case "replanned" if abs(row["steps"] - self._planned) > 0.15 * row["steps"]:
+                self._planned = row["steps"]
+                self.say(f"At the pace of late, {row['steps']} steps fit the minutes")
 
     def _stepped(self, row: Mapping[str, Any]) -> None:
         losses = " ".join(f"{name} {value:.4f}" for name, value in row["losses"].items())

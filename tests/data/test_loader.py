@@ -1,6 +1,7 @@
 """The order of training is a pure function of (seed, step): every pass a permutation, every batch full."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def loader(count: int, batch: int, seed: int = 0, gaps: int = 0) -> Loader:
     rows = np.arange(count) * (gaps + 1) + gaps
     array = np.full((count * (gaps + 1), 2, 3, 1), 255, np.uint8)
     array[rows] = np.arange(count, dtype=np.uint8)[:, None, None, None]
-    records = tuple(Record(f"{place}.png", place) for place in range(count))
+    records = tuple(Record(Path(f"{place}.png"), place) for place in range(count))
     sizes = np.array([(place + 1, 7) for place in range(count)])
     decoded = Decoded(records, StoredPixels(array, rows), PREPROCESS, sizes, (), (), None)
     return Loader(decoded, Labels(), batch, seed)

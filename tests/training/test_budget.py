@@ -1,6 +1,7 @@
 """The largest network that the minutes allow, by speeds that are given here instead of measured."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,7 +84,7 @@ def test_what_measuring_takes_is_gone(monkeypatch):
 def test_a_measured_rate_is_that_of_whole_steps(batch, accumulate):
     """Six records and batches of 24 in eight parts: batches are always full."""
     task = Classify(("a", "b"))
-    records = tuple(Record(f"{place}.png", place % 2) for place in range(6))
+    records = tuple(Record(Path(f"{place}.png"), place % 2) for place in range(6))
     preprocess = Preprocess((8, 8), "stretch", 3, (0.5,) * 3, (0.25,) * 3)
     settings = TrainConfig(batch=batch, accumulate=accumulate, size=8, precision="fp32", device="cpu")
     model = build_model("compact", 2, width=4, side=8)

@@ -69,6 +69,16 @@ def test_a_resume_keeps_its_settings(folder, given):
     assert folder.claim(TrainConfig(freeze=("layer1",)), resume=True)
 
 
+def test_an_abandoned_run_leaves_only_what_is_not_its_own(folder):
+    for path in (folder.config, folder.ledger, folder.events, folder.path / "notes.txt"):
+        path.write_text("")
+    folder.abandon()
+    assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]
+    (folder.path / "notes.txt").unlink()
+    folder.abandon()
+    assert not folder.path.exists()
+
+
 def stepped(step: int, steps: int = 100, loss: float = 1.0) -> Stepped:
     return Stepped(step, steps, step / 10, {"cross_entropy": loss}, 0.1, 2.0, 500.0)
 

@@ -6,7 +6,7 @@ targets (`task.move`). Draws are made on the CPU, so a GPU sees the same ones.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch.nn import functional
 __all__ = ["Augment", "blend", "draw_matrices", "erase", "recolor", "warp"]
 
 
+@runtime_checkable
 class Moves(Protocol):
     """The part of a task that augmentation needs."""
 

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -38,6 +38,7 @@ ABANDONED_SECONDS = 24 * 3600
 """A draft that nobody has written to for so long was left behind by a killed process."""
 
 
+@runtime_checkable
 class Pixels(Protocol):
     """Where the network pixels of a split come from."""
 
@@ -255,7 +256,9 @@ def _in_windows(
 def _stored(entry: Path, records: Sequence[Record], preprocess: Preprocess) -> Decoded:
     saved = json.loads((entry / "facts.json").read_text())
     facts = _Facts(
-        saved["sizes"], [Refusal(**row) for row in saved["refused"]], [Note(**row) for row in saved["notes"]]
+        [(rows, columns) for rows, columns in saved["sizes"]],
+        [Refusal(**row) for row in saved["refused"]],
+        [Note(**row) for row in saved["notes"]],
     )
     shape = (len(records), *preprocess.size, preprocess.channels)
     array = np.memmap(entry / "pixels.bin", np.uint8, "r", shape=shape) if records else np.zeros(shape, np.uint8)

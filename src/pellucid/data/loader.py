@@ -5,7 +5,7 @@ Training reads an endless stream, one permutation of the images after another, i
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from pellucid.types import Batch
 __all__ = ["Loader", "random_seed"]
 
 
+@runtime_checkable
 class Collates(Protocol):
     """The part of a task that a loader needs."""
 

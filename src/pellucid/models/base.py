@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class Feature:
     stride: int
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """A network whose inner activations other heads may build on, from the finest level to the coarsest."""
 

@@ -26,6 +26,8 @@ __all__ = ["Draft", "Look", "draft", "look", "settle", "with_statistics"]
 
 SMALL = 64
 """Images up to this side are shown to a network as they are."""
+MANY = 10_000
+"""From this many images on, a network of twice the width learns more than it remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def draft(
         settings = dataclasses.replace(settings, model="compact" if seen.side <= SMALL else "resnet18")
         reasons["model"] = f"{settings.model}: images are typically {seen.side} px on their short side"
     settings = _fill_size(settings, seen, images, reasons)
-    architecture = _architecture(settings, seen.channels)
+    architecture = _architecture(settings, seen.channels, images)
     return Draft(architecture, _input(settings, seen), settings, reasons)
 
 
@@ -138,9 +140,11 @@ def _batch(side: int, images: int, accumulate: int) -> int:
     return max(accumulate, min(most, fitting, max(1, images)) // accumulate * accumulate)
 
 
-def _architecture(settings: TrainConfig, channels: int) -> dict[str, Any]:
+def _architecture(settings: TrainConfig, channels: int, images: int) -> dict[str, Any]:
     architecture = {"name": settings.model, "in_channels": channels}
-    return architecture | ({"side": settings.size} if settings.model == "compact" else {})
+    if settings.model != "compact":
+        return architecture
+    return architecture | {"side": settings.size, "width": 64 if images >= MANY else 32}
 
 
 def _input(settings: TrainConfig, seen: Look) -> Preprocess:
@@ -244,7 +248,7 @@ def settle(
         )
     else:
         if settings.epochs is None:
-            settings = dataclasses.replace(settings, epochs=epochs_for(images))
+            settings = dataclasses.replace(settings, epochs=min(100, 2 * epochs_for(images)))
             reasons["epochs"] = f"{settings.epochs}: for {images} images"
         steps = steps_for(settings.epochs or 1, images, batch)
     settings, more = fill_settings(settings, parameters=parameters, steps=steps)

@@ -87,7 +87,6 @@ class RunFolder:
         _refuse_other_settings(self.path, settings, TrainConfig.from_json(saved["asked"]))
         return saved
 
-
     def abandon(self) -> None:
         """Leave no trace of a run that failed before its first step, so that the folder can be given again."""
         for path in (self.config, self.ledger, self.events):
