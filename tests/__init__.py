@@ -1,1 +1,5 @@
-"""The tests have the shape of `src/pellucid`; what they share is in `conftest.py` and `drawn.py`."""
+"""Annotations are checked while the tests run; as for every type checker, an int will do where a float is asked for."""
+
+from beartype import BeartypeConf, beartype
+
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True))

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class Predictor:
     manifest: Manifest
     device: torch.device
 
-    def __call__(self, photos: Sequence[UInt8[np.ndarray, "h w c"]]) -> list[AbstractPrediction]:
+    def __call__(self, photos: Sequence[UInt8[np.ndarray, "_ _ _"]]) -> list[AbstractPrediction]:
         """One prediction a photo, in the photo's own pixels."""
         if not photos:
             return []
@@ -71,7 +71,7 @@ class Predicted:
     image: str
     prediction: AbstractPrediction | None = None
     error: str | None = None
-    pixels: UInt8[np.ndarray, "h w c"] | None = None
+    pixels: UInt8[np.ndarray, "_ _ _"] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: image, prediction, error."""
@@ -90,7 +90,7 @@ def predict(
             yield from _predict_batch(predictor, paths, list(pool.map(_read, paths)))
 
 
-def _read(path: str) -> UInt8[np.ndarray, "h w c"] | ImageError:
+def _read(path: str) -> UInt8[np.ndarray, "_ _ _"] | ImageError:
     try:
         return read_image(Path(path)).pixels
     except ImageError as error:
@@ -98,7 +98,7 @@ def _read(path: str) -> UInt8[np.ndarray, "h w c"] | ImageError:
 
 
 def _predict_batch(
-    predictor: Predictor, paths: list[str], photos: list[UInt8[np.ndarray, "h w c"] | ImageError]
+    predictor: Predictor, paths: list[str], photos: list[UInt8[np.ndarray, "_ _ _"] | ImageError]
 ) -> Iterator[Predicted]:
     predictions = iter(predictor([photo for photo in photos if not isinstance(photo, ImageError)]))
     for path, photo in zip(paths, photos, strict=True):
@@ -108,7 +108,7 @@ def _predict_batch(
             yield Predicted(path, next(predictions), pixels=photo)
 
 
-def list_images(given: Iterable[str], listed: TextIO) -> list[str]:
+def list_images(given: Iterable[str], listed: Iterable[str]) -> list[str]:
     """The image files meant by files, folders and globs; `-` reads one path a line from `listed`.
 
     Of a folder, files with the suffix of an image, at any depth, by name; a file that was named is kept whatever it is.

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -84,8 +84,8 @@ class Preprocess:
             return canvas
         return np.ascontiguousarray(inner[-top : -top + self.size[0], -left : -left + self.size[1]])
 
-    def normalise(self, pixels: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """`(pixels / 255 - mean) / std` in float32."""
+    def normalise(self, pixels: Real[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """`(pixels / 255 - mean) / std` in float32, for values from 0 to 255."""
         gain = 1 / (255 * torch.tensor(self.std, device=pixels.device))
         shift = torch.tensor(self.mean, device=pixels.device) / torch.tensor(self.std, device=pixels.device)
         return pixels.float() * gain.view(1, -1, 1, 1) - shift.view(1, -1, 1, 1)
