@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.drawn import make_image_folder as draw_image_folder
 
 CI = os.environ.get("PELLUCID_CI") == "1"
 
-settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Hypothesis' explanations of a failure trace every line and take minutes where torch is called.
+PHASES = [phase for phase in Phase if phase is not Phase.explain]
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=PHASES)
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if CI else "dev")
 

@@ -3,6 +3,7 @@
 import json
 import math
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -101,6 +102,12 @@ def test_an_array_that_may_not_be_written_is_read():
     expected = resize(photo, (16, 16))
     photo.flags.writeable = False
     assert np.array_equal(resize(photo, (16, 16)), expected)
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """As users run it: without the annotations held true, so that what is refused reaches the refusal."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 SIDES = st.integers(1, 2000)
@@ -226,7 +233,7 @@ def test_it_goes_through_json():
         ({"rule": "strech"}, "one of stretch, crop, letterbox"),
     ],
 )
-def test_what_no_photo_could_go_through_is_refused(change, words):
+def test_what_no_photo_could_go_through_is_refused(unchecked, change, words):
     with pytest.raises(ModelError, match=words):
         Preprocess.from_json(way().to_json() | change)
 
@@ -241,7 +248,7 @@ def test_what_no_photo_could_go_through_is_refused(change, words):
         np.zeros((1, 8, 8, 3), np.uint8),
     ],
 )
-def test_what_is_no_photo_is_refused(photo):
+def test_what_is_no_photo_is_refused(unchecked, photo):
     with pytest.raises(UsageError, match="must be uint8, H W C"):
         way().pixels(photo)
 

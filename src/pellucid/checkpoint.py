@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pellucid import __version__
 from pellucid.errors import ModelError, UsageError
-from pellucid.files import atomic_path, canonical_json, sha256_text
+from pellucid.files import atomic_path, canonical_json, sha256_file, sha256_text
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
 
@@ -74,6 +74,9 @@ def versions() -> dict[str, str]:
 def save_model(path: Path, model: AbstractModel, manifest: Manifest) -> None:
     """Write the model file: weights, architecture and manifest, whole or not at all."""
     facts = {"kind": "model", "architecture": dict(model.architecture), **manifest.to_json()}
+    source = _source(model.architecture["name"])
+    if source is not None:
+        facts["source"] = sha256_file(source)
     save_tensors(path, model.state_dict(), facts)
 
 
@@ -83,12 +86,29 @@ def load_model(path: str | Path) -> tuple[AbstractModel, Manifest]:
     if facts.get("kind") != "model":
         raise ModelError(f"{path} is a {facts.get('kind')}, not a model. Its run folder has a model.safetensors.")
     architecture = facts["architecture"]
+    _refuse_other_source(path, architecture["name"], facts.get("source"))
     model = build_model(architecture["name"], **{key: v for key, v in architecture.items() if key != "name"})
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(f"{path} does not fit the model {architecture['name']!r} it names: {error}") from error
     return model.eval(), Manifest.from_json(facts)
+
+
+def _source(name: str) -> Path | None:
+    """The user's own file that a model comes from (`mynet.py:MyNet`)."""
+    return Path(name.rpartition(":")[0]) if ".py:" in name else None
+
+
+def _refuse_other_source(path: str | Path, name: str, digest: str | None) -> None:
+    """A model file runs no code but the very file the model was saved from."""
+    source = _source(name)
+    if source is None:
+        return
+    if not source.is_file():
+        raise ModelError(f"{path} needs {source}, which its network was built from. Put it there.")
+    if sha256_file(source) != digest:
+        raise ModelError(f"{path} was saved from another {source}; this one is not run. Restore the file it came from.")
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:

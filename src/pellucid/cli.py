@@ -82,7 +82,6 @@ def evaluate(
     split: str = "test",
     format: str | None = None,
     against: str | None = None,
-    seed: int = 0,
     json: bool = False,
 ) -> int:
     """How good a model is on a split, with 95 % intervals; with --against, whether it is better than another.
@@ -90,16 +89,15 @@ def evaluate(
     Args:
         model: A model.safetensors.
         data: A folder of images, a table, or the name of a set.
-        split: Which images: train, val or test. Where the data has no such split, it is cut as training cuts it.
+        split: Which images: train, val or test. Where the data has no such split, it is cut as the model's training did.
         format: Format of the data (folder, table, idx, cifar). Derived from the files.
         against: A second model, compared with the first image by image.
-        seed: The seed of the training run, which decides how missing splits are cut.
         json: Print one JSON object.
     """
     from pellucid.evaluation import evaluate as evaluate_model
     from pellucid.terminal import evaluation_text, to_json
 
-    result = evaluate_model(model, data, split=split, format=format, against=against, seed=seed).to_json()
+    result = evaluate_model(model, data, split=split, format=format, against=against).to_json()
     print(to_json(result) if json else evaluation_text(result))
     return 0
 

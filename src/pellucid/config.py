@@ -178,5 +178,3 @@ def _check_combinations(config: TrainConfig) -> None:
         raise UsageError("--momentum has no effect with --optimizer adamw. Leave it out.")
     if config.batch is not None and config.batch % config.accumulate:
         raise UsageError(f"--batch {config.batch} cannot be divided into --accumulate {config.accumulate} equal parts.")
-    if config.patience is not None and config.val == 0:
-        raise UsageError("--patience needs a validation split, and --val is 0. Leave one of them out.")

@@ -66,18 +66,34 @@ def evaluate(
     split: str = "test",
     format: str | None = None,
     against: str | Path | None = None,
-    seed: int = 0,
 ) -> Evaluation:
     """Judge a model file on a split, in the model's own preprocessing and fp32.
 
-    `format` names the data's format where it cannot be told. `against` is a second model, compared image by image on
-    the same split. `seed` cuts missing splits as training did, and draws the bootstrap.
+    `format` names the data's format where it cannot be told. Splits that the data does not have are cut as the model's
+    own training cut them, so that no image it learnt from is in its test. `against` is a second model, compared image
+    by image on the same split.
     """
     predictor = model if isinstance(model, Predictor) else load(model)
-    dataset = data if isinstance(data, Dataset) else open_dataset(data, format, seed=seed)
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, format, **_cut_of(predictor))
     judged = judge(predictor, dataset, split)
-    comparison = None if against is None else _compare(judged, judge(load(against), dataset, split), seed)
-    return evaluation_of(dataset.task, split, judged, comparison, seed=seed)
+    comparison = None if against is None else _compare(judged, _rival(load(against), predictor, dataset, split))
+    return evaluation_of(dataset.task, split, judged, comparison)
+
+
+def _cut_of(predictor: Predictor) -> dict[str, Any]:
+    """How the training of a model cut missing splits: seed and shares; nothing for weights from elsewhere."""
+    trained = predictor.manifest.origin.get("trained", {})
+    return {name: trained[name] for name in ("seed", "val", "test") if name in trained}
+
+
+def _rival(other: Predictor, predictor: Predictor, dataset: Dataset, split: str) -> Judged:
+    cut = _cut_of(other)
+    if dataset.made and cut and cut != _cut_of(predictor):
+        raise UsageError(
+            f"The two models were trained on other cuts of the data ({cut} and {_cut_of(predictor)}), so one has learnt "
+            f"from images of the other's {split} split. Compare them on data with a split of its own."
+        )
+    return judge(other, dataset, split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +120,9 @@ def judge(predictor: Predictor, dataset: Dataset, split: str, *, cap: int | None
     return Judged(metric, decoded)
 
 
-def evaluation_of(
-    task: str, split: str, judged: Judged, comparison: dict[str, Any] | None = None, *, seed: int = 0
-) -> Evaluation:
+def evaluation_of(task: str, split: str, judged: Judged, comparison: dict[str, Any] | None = None) -> Evaluation:
     """The figures of what was judged."""
-    return Evaluation(task, split, judged.metric.scores(seed), len(judged.decoded.refused), comparison)
+    return Evaluation(task, split, judged.metric.scores(), len(judged.decoded.refused), comparison)
 
 
 def batch_for(preprocess: Preprocess) -> int:
@@ -159,12 +173,12 @@ def _shortened(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
-def _compare(judged: Judged, rival: Judged, seed: int) -> dict[str, Any]:
+def _compare(judged: Judged, rival: Judged) -> dict[str, Any]:
     ours, theirs = judged.metric.outcomes(), rival.metric.outcomes()
     if _names(judged) != _names(rival):
         raise DataError("The two models read different images; they cannot be compared image by image.")
     name, value = judged.metric.headline()
-    difference = paired_bootstrap(ours, theirs, np.random.default_rng(seed))
+    difference = paired_bootstrap(ours, theirs, np.random.default_rng(0))
     return {
         "metric": name,
         "value": value,

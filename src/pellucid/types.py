@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Batch", "Frame", "Record", "Sample"]
+__all__ = ["Batch", "Frame", "Record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,6 @@ class Frame:
     network: tuple[int, int]
     scale: tuple[float, float]
     offset: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One decoded image, uint8 H W C in network pixels, with its record and its frame."""
-
-    pixels: Any
-    record: Record
-    frame: Frame
 
 
 @dataclass(frozen=True, slots=True)

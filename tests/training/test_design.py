@@ -63,11 +63,17 @@ def test_a_look_leaves_out_what_cannot_be_read(image_folder):
 
 def test_small_images_get_the_small_network_at_their_own_size(image_folder):
     found = drafted(opened(image_folder))
-    assert found.architecture == {"name": "compact", "in_channels": 3, "side": 32}
+    assert found.architecture == {"name": "compact", "in_channels": 3, "side": 32, "width": 32}
     assert (found.settings.size, found.settings.batch, found.settings.precision) == (32, 8, "bf16")
     assert found.preprocess == dataclasses.replace(PREPROCESS, size=(32, 32))
     assert set(found.reasons) == {"threads", "precision", "model", "size", "batch"}
     assert "typically 32 px" in found.reasons["model"]
+
+
+def test_many_images_get_a_wider_network(image_folder, monkeypatch):
+    monkeypatch.setattr(design, "MANY", 36)
+    assert drafted(opened(image_folder)).architecture["width"] == 64
+    assert "width" not in drafted(opened(image_folder), TrainConfig(model="resnet20")).architecture
 
 
 def test_large_photos_get_a_residual_network_and_their_centre(make_image_folder):
@@ -174,9 +180,10 @@ def test_the_length_of_a_run():
     given = settled(TrainConfig(batch=64, epochs=3))
     assert (given.steps, given.seconds) == (47, None)
     assert "epochs" not in given.reasons
-    derived = settled(TrainConfig(batch=64))
-    assert derived.settings.epochs == 93
-    assert derived.steps == 1454  # 93 x 1000 / 64, rounded up
+    derived = settled(TrainConfig(batch=64), images=60_000)
+    assert derived.settings.epochs == 24  # twice the 12 that are wanted where minutes count
+    assert derived.steps == 22_500  # 24 x 60,000 / 64
+    assert settled(TrainConfig(batch=64)).settings.epochs == 100
     timed = settled(TrainConfig(batch=64, minutes=2), pace=(100.0, 320.0))
     assert (timed.steps, timed.seconds, timed.settings.epochs) == (500, 100.0, None)
     assert timed.reasons["epochs"].startswith("32.0: 320 images/s measured")

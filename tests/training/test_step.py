@@ -11,7 +11,7 @@ from torch import nn
 
 from pellucid.config import TrainConfig
 from pellucid.errors import NonFiniteError
-from pellucid.models.base import AbstractClassifier, build_model
+from pellucid.models.base import AbstractClassifier, AbstractModel, build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.classify import Classify
 from pellucid.training.plan import Plan, fill_settings
@@ -101,8 +101,10 @@ def test_micro_batches_add_up_to_the_whole_batch(parts):
         torch.testing.assert_close(weight.grad, whole.get_parameter(name).grad, rtol=1e-4, atol=1e-6)
 
 
-class TwoTerms(nn.Module):
+class TwoTerms(AbstractModel):
     """A loss of two terms, of which both must be minimised."""
+
+    task, head = "classify", "weight"
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,6 +115,9 @@ class TwoTerms(nn.Module):
 
     def loss(self, outputs, targets):
         return {"square": outputs**2, "line": 3 * outputs}
+
+    def decode(self, outputs):
+        return {"line": outputs}
 
 
 def test_terms_are_summed_and_told_apart():

@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 
 __all__ = ["Decoded", "Pixels", "StoredPixels", "decode"]
 
+GREY_NOTE = "colour, reduced to grey: this network sees one channel"
+
 ABANDONED_SECONDS = 24 * 3600
 """A draft that nobody has written to for so long was left behind by a killed process."""
 
@@ -227,7 +229,8 @@ def _decoded(
     ) -> tuple[UInt8[np.ndarray, "h w c"], tuple[int, int], tuple[str, ...]] | ImageError:
         try:
             image = dataset.image(record)
-            return preprocess.pixels(image.pixels), image.pixels.shape[:2], image.notes
+            grey = (GREY_NOTE,) if image.pixels.shape[2] > preprocess.channels else ()
+            return preprocess.pixels(image.pixels), image.pixels.shape[:2], image.notes + grey
         except ImageError as error:
             return error
 

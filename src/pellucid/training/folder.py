@@ -91,7 +91,7 @@ class RunFolder:
         """Leave no trace of a run that failed before its first step, so that the folder can be given again."""
         for path in (self.config, self.ledger, self.events):
             path.unlink(missing_ok=True)
-        if not any(self.path.iterdir()):
+        if self.path.exists() and not any(self.path.iterdir()):
             self.path.rmdir()
 
 
@@ -128,7 +128,7 @@ class RunLog:
 
     def add(self, event: Event) -> None:
         """Log one event; of the steps, at most about a thousand."""
-        if isinstance(event, Stepped) and event.step % max(1, event.steps // LOGGED_STEPS):
+        if isinstance(event, Stepped) and event.step > 1 and event.step % max(1, event.steps // LOGGED_STEPS):
             return
         row = event.to_json()
         self.rows.append(row)

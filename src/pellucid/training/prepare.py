@@ -97,6 +97,8 @@ def prepare(
     _say_refused(ledger, say)
     if not splits["train"].records:
         raise DataError(f"No training image of {dataset.root} can be read. See `pellucid check {data}`.")
+    if settings.patience is not None and "val" not in splits:
+        raise UsageError("--patience needs a validation split, and there is none. Leave it out, or give --val 0.1.")
     if saved is None:
         folder.path.mkdir(parents=True, exist_ok=True)
         config = {

@@ -12,7 +12,7 @@ from pellucid.errors import PellucidError
 from pellucid.models.base import AbstractModel
 from pellucid.training.events import Evaluated, Event, Finished, Stopped
 from pellucid.training.finish import finish
-from pellucid.training.folder import RunFolder, RunLog
+from pellucid.training.folder import RunFolder, RunLog, logged
 from pellucid.training.loop import fit, never
 from pellucid.training.prepare import Prepared, Say, prepare
 from pellucid.training.start import begin_model
@@ -57,11 +57,13 @@ def train(
     if saved is not None and folder.metrics.is_file():
         say(f"{folder.path} is finished; nothing is left to do.")
         return Outcome(folder.path, "", json.loads(folder.metrics.read_text()))
+    if resume and saved is None:
+        say(f"There is no run in {folder.path} to go on with; this begins one.")
     run = prepare(data, folder, settings, saved, say)
     try:
         reason = _trained(run, stop, listen)
     except PellucidError:
-        if saved is None and not folder.checkpoint.exists():
+        if saved is None and not any(row["event"] == "stepped" for row in logged(folder)):
             folder.abandon()
         raise
     return Outcome(folder.path, reason, {} if reason else finish(run))

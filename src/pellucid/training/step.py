@@ -117,10 +117,12 @@ def _first_wrong_layer(model: AbstractModel, images: Tensor, plan: Plan) -> str:
         return hook
 
     handles = [module.register_forward_hook(look(name)) for name, module in model.named_modules() if name]
-    with torch.no_grad(), arithmetic(images.device, plan.settings.precision):
-        model(images)
-    for handle in handles:
-        handle.remove()
+    try:
+        with torch.no_grad(), arithmetic(images.device, plan.settings.precision):
+            model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
     if wrong:
         return f"the first layer whose output is not finite is {wrong[0]!r}"
     for name, weight in model.named_parameters():
