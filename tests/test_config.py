@@ -97,7 +97,6 @@ def test_a_word_that_is_no_choice_is_refused(name):
         ({"epochs": 3, "minutes": 2}, "Give one of them"),
         ({"optimizer": "adamw", "momentum": 0.9}, "no effect with --optimizer adamw"),
         ({"batch": 10, "accumulate": 4}, "4 equal parts"),
-        ({"patience": 3, "val": 0}, "needs a validation split"),
     ],
 )
 def test_combinations_that_cannot_be_meant(given, words):

@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from pellucid.checkpoint import Manifest, save_model
+from pellucid.config import TrainConfig
 from pellucid.data.dataset import open_dataset
 from pellucid.errors import DataError, UsageError
 from pellucid.evaluation import evaluate, match_classes
 from pellucid.models.base import build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.classify import Classify
+from pellucid.training.run import train
 
 PREPROCESS = Preprocess((32, 32), "stretch", 3, (0.4,) * 3, (0.25,) * 3)
 
@@ -89,3 +91,22 @@ def test_unreadable_images_are_counted_not_judged(tested, tmp_path):
         path.write_bytes(b"broken")
     with pytest.raises(DataError, match="No image of the 'test' split"):
         evaluate(tmp_path / "m.safetensors", tested)
+
+
+@pytest.mark.parametrize("cut", [{"split_seed": 5}, {"test": 0.25, "val": 0.2}, {"seed": 9}])
+def test_what_training_cut_off_is_what_is_judged(cut, image_folder, tmp_path):
+    """No image that a model has learnt from may be in the test that its file is judged by."""
+    settings = TrainConfig(model="net", epochs=1, threads=1, precision="fp32", **cut)
+    metrics = train(image_folder, tmp_path / "run", settings).metrics["test"]
+    again = evaluate(tmp_path / "run" / "model.safetensors", image_folder).to_json()
+    assert again["count"] == metrics["count"]
+    assert again["metrics"] == metrics["metrics"]
+
+
+def test_models_of_other_cuts_are_not_compared(image_folder, tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        settings = TrainConfig(model="net", epochs=1, threads=1, precision="fp32", split_seed=seed)
+        train(image_folder, tmp_path / name, settings)
+    files = [tmp_path / name / "model.safetensors" for name in "ab"]
+    with pytest.raises(UsageError, match="trained on other cuts of the data"):
+        evaluate(files[0], image_folder, against=files[1])

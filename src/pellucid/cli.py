@@ -89,7 +89,7 @@ def evaluate(
     Args:
         model: A model.safetensors.
         data: A folder of images, a table, or the name of a set.
-        split: Which images: train, val or test. Where the data has no such split, it is cut as the model's training did.
+        split: Which images: train, val or test. One that the data lacks is cut as in the model's training.
         format: Format of the data (folder, table, idx, cifar). Derived from the files.
         against: A second model, compared with the first image by image.
         json: Print one JSON object.

@@ -95,6 +95,8 @@ class TrainConfig:
     """Share of the training images cut off for validation where the data has no such split (at most 2,000)."""
     test: float = 0.1
     """Share of the training images cut off for the test where the data has no such split."""
+    split_seed: int = 0
+    """Decides which images are cut off; runs with the same one can be compared, whatever their seed."""
     cache_gb: float | None = None
     """Largest size of the decoded images on disk. Derived: half of the free space."""
 
@@ -122,6 +124,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, 1e6),
     "minutes": (0.05, 1e6),
     "seed": (0, 2**63 - 1),
+    "split_seed": (0, 2**63 - 1),
     "threads": (1, 4096),
     "size": (8, 4096),
     "batch": (1, 1 << 20),

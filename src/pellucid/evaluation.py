@@ -59,6 +59,14 @@ class Evaluation:
         return {**common, **scores.details, **compared}
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The metric of one model over one split, and the images it read, in the order they were added."""
+
+    metric: AbstractMetric
+    decoded: Decoded
+
+
 def evaluate(
     model: str | Path | Predictor,
     data: str | Path | Dataset,
@@ -83,25 +91,18 @@ def evaluate(
 def _cut_of(predictor: Predictor) -> dict[str, Any]:
     """How the training of a model cut missing splits: seed and shares; nothing for weights from elsewhere."""
     trained = predictor.manifest.origin.get("trained", {})
-    return {name: trained[name] for name in ("seed", "val", "test") if name in trained}
+    names = {"seed": "split_seed", "val": "val", "test": "test"}
+    return {name: trained[saved] for name, saved in names.items() if saved in trained}
 
 
 def _rival(other: Predictor, predictor: Predictor, dataset: Dataset, split: str) -> Judged:
     cut = _cut_of(other)
     if dataset.made and cut and cut != _cut_of(predictor):
         raise UsageError(
-            f"The two models were trained on other cuts of the data ({cut} and {_cut_of(predictor)}), so one has learnt "
-            f"from images of the other's {split} split. Compare them on data with a split of its own."
+            f"The two models were trained on other cuts of the data ({cut} and {_cut_of(predictor)}), so one has "
+            f"learnt from images of the other's {split} split. Compare them on data with a split of its own."
         )
     return judge(other, dataset, split)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The metric of one model over one split, and the images it read, in the order they were added."""
-
-    metric: AbstractMetric
-    decoded: Decoded
 
 
 def judge(predictor: Predictor, dataset: Dataset, split: str, *, cap: int | None = None) -> Judged:

@@ -15,6 +15,9 @@ from pellucid.models.layers import BasicBlock, Shortcut, convolution, initialise
 __all__ = ["MODELS", "SmallResNet"]
 
 
+SHORTCUTS: dict[str, Shortcut] = {"A": "A", "B": "B", "C": "C"}
+
+
 class SmallResNet(AbstractClassifier):
     """6n + 2 layers: a 3x3 convolution, three stages of n blocks with 16, 32 and 64 channels, a linear layer.
 
@@ -26,17 +29,18 @@ class SmallResNet(AbstractClassifier):
     head: ClassVar[str] = "fc"
     aliases: ClassVar[Mapping[str, str]] = MappingProxyType({"linear": "fc", "shortcut": "downsample"})
 
-    def __init__(self, classes: int, depth: int, *, in_channels: int = 3, shortcut: Shortcut = "A") -> None:
+    def __init__(self, classes: int, depth: int, *, in_channels: int = 3, shortcut: str = "A") -> None:
         super().__init__()
-        if shortcut not in ("A", "B", "C"):
+        if shortcut not in SHORTCUTS:
             raise UsageError(f"shortcut is {shortcut!r}; it must be 'A', 'B' or 'C'.")
+        kind = SHORTCUTS[shortcut]
         blocks = (depth - 2) // 6
         self.conv1 = convolution(in_channels, 16, 3)
         self.bn1 = nn.BatchNorm2d(16)
         self.relu = nn.ReLU()
-        self.layer1 = stage(BasicBlock, 16, 16, blocks, stride=1, shortcut=shortcut)
-        self.layer2 = stage(BasicBlock, 16, 32, blocks, stride=2, shortcut=shortcut)
-        self.layer3 = stage(BasicBlock, 32, 64, blocks, stride=2, shortcut=shortcut)
+        self.layer1 = stage(BasicBlock, 16, 16, blocks, stride=1, shortcut=kind)
+        self.layer2 = stage(BasicBlock, 16, 32, blocks, stride=2, shortcut=kind)
+        self.layer3 = stage(BasicBlock, 32, 64, blocks, stride=2, shortcut=kind)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(64, classes)
         self.features = (Feature("layer1", 16, 1), Feature("layer2", 32, 2), Feature("layer3", 64, 4))
@@ -57,7 +61,7 @@ class SmallResNet(AbstractClassifier):
 
 
 def _of_depth(depth: int) -> Callable[..., SmallResNet]:
-    def constructor(classes: int, *, in_channels: int = 3, shortcut: Shortcut = "A") -> SmallResNet:
+    def constructor(classes: int, *, in_channels: int = 3, shortcut: str = "A") -> SmallResNet:
         return SmallResNet(classes, depth, in_channels=in_channels, shortcut=shortcut)
 
     return constructor

@@ -78,7 +78,7 @@ def prepare(
     settings = asked if saved is None else TrainConfig.from_json(saved["plan"]["settings"])
     torch.set_num_threads(settings.threads or usable_cores())
     device = best_device(settings.device)
-    dataset = open_dataset(data, settings.format, seed=settings.seed, val=settings.val, test=settings.test)
+    dataset = open_dataset(data, settings.format, seed=settings.split_seed, val=settings.val, test=settings.test)
     task: AbstractTask = find("TASKS", dataset.task)(dataset.classes).counted(dataset.split("train"))
     digests = dataset.digests()
     source = _Source(dataset, digests, cache_cap(settings))
