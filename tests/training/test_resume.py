@@ -60,6 +60,7 @@ def uninterrupted(drawn, tmp_path_factory) -> Path:
 def assert_same_run(run: Path, whole: Path) -> None:
     assert digest(run / "model.safetensors") == digest(whole / "model.safetensors")
     assert lasting_events(run) == lasting_events(whole)
+    assert not list(run.glob(".*"))
     assert (run / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
 
 

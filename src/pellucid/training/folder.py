@@ -85,6 +85,8 @@ class RunFolder:
             )
         saved: dict[str, Any] = json.loads(self.config.read_text())
         _refuse_other_settings(self.path, settings, TrainConfig.from_json(saved["asked"]))
+        for draft in self.path.glob(".*.tmp"):  # what a killed run was about to write
+            draft.unlink()
         return saved
 
     def abandon(self) -> None:
