@@ -110,7 +110,7 @@ def test_a_loss_that_is_not_a_number_names_step_layer_and_batch(loaders, tmp_pat
 
 def test_a_run_that_explodes_keeps_its_last_good_state(loaders, tmp_path):
     path = tmp_path / "c.safetensors"
-    with pytest.raises(NonFiniteError):
+    with pytest.raises(NonFiniteError, match=r"step \d+.*layer.*--lr|Step \d+.*layer.*--lr"):
         events_of(loaders, plan_of(60, optimizer="sgd", lr=1e6, clip=None), model_of("net"), checkpoint=path)
     from pellucid.checkpoint import load_tensors
 

@@ -171,7 +171,7 @@ class ClassMetric(AbstractMetric):
             count = int((~np.isfinite(logits)).any(axis=1).sum())
             raise NonFiniteError(
                 f"The logits of {count} of {len(logits)} images of a batch are not finite. "
-                "The weights or the images fed to it are damaged; go back to an earlier checkpoint."
+                "The weights or the images fed to it are damaged."
             )
         self._parts.append(_Rows.of(logits, targets.detach().cpu().numpy().astype(np.int64)))
 

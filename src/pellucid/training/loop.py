@@ -22,7 +22,14 @@ from pellucid.training.events import Evaluated, Event, Finished, Replanned, Save
 from pellucid.training.optim import make_optimizers, rate_factor, set_rate
 from pellucid.training.plan import Plan
 from pellucid.training.state import Progress, load_progress, save_progress
-from pellucid.training.step import augmented, average_into, backward, gradient_norm, refuse_non_finite
+from pellucid.training.step import (
+    augmented,
+    average_into,
+    backward,
+    first_wrong_layer,
+    gradient_norm,
+    refuse_non_finite,
+)
 
 __all__ = ["fit", "never"]
 
@@ -210,7 +217,15 @@ def _evaluation_due(progress: Progress, train: Loader, plan: Plan) -> bool:
 def _evaluate(
     progress: Progress, task: AbstractTask, train: Loader, val: Loader, plan: Plan, device: torch.device
 ) -> Evaluated:
-    metric = measure(progress.judged, task, val, plan.preprocess, device, plan.settings.precision)
+    try:
+        metric = measure(progress.judged, task, val, plan.preprocess, device, plan.settings.precision)
+    except NonFiniteError as error:
+        images = plan.preprocess.normalise(next(val.in_order()).images.to(device))
+        layer = first_wrong_layer(progress.judged, images, plan)
+        raise NonFiniteError(
+            f"After step {progress.step}, on the validation split: {error} Of the network, {layer}. "
+            "The last checkpoint is kept. Try a smaller --lr, --clip 1 or --precision fp32."
+        ) from error
     name, value = metric.headline()
     # Of equal figures the later one is kept: it has seen more.
     best = value >= progress.best.get("value", -1.0)

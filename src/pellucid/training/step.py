@@ -21,6 +21,7 @@ __all__ = [
     "average_into",
     "backward",
     "chunked",
+    "first_wrong_layer",
     "gradient_norm",
     "moved_to",
     "refuse_non_finite",
@@ -101,10 +102,11 @@ def refuse_non_finite(model: AbstractModel, losses: dict[str, float], norm: floa
         return
     if not wrong:
         wrong = [f"the norm of the gradient = {norm}"]
-    raise NonFiniteError(f"{', '.join(wrong)}; {_first_wrong_layer(model, images, plan)}.")
+    raise NonFiniteError(f"{', '.join(wrong)}; {first_wrong_layer(model, images, plan)}.")
 
 
-def _first_wrong_layer(model: AbstractModel, images: Tensor, plan: Plan) -> str:
+def first_wrong_layer(model: AbstractModel, images: Tensor, plan: Plan) -> str:
+    """Where numbers stop being finite: the first layer by its name, or the first gradient, in words."""
     if not torch.isfinite(images).all():
         return "the images themselves are not finite"
     wrong: list[str] = []
