@@ -288,7 +288,7 @@ def _sniffed(place: Path) -> str:
         case _:
             raise UsageError(
                 f"{place} could be read as {' or as '.join(fitting)}. Give the path of the table itself, move what is "
-                f"not meant elsewhere, or say which with open_dataset(path, format={fitting[0]!r})."
+                f"not meant elsewhere, or say which with --format {fitting[0]} (in Python: format={fitting[0]!r})."
             )
 
 
