@@ -73,8 +73,11 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file. Choose a folder for the run with --out.")
+        for draft in self.path.glob(".*.tmp") if resume else ():  # what a killed run was about to write
+            draft.unlink()
         if not self.config.is_file():
             others = [item.name for item in self.path.iterdir()] if self.path.exists() else []
+            others = [name for name in others if name != self.ledger.name and not name.endswith(".tmp")]
             if others and not resume:
                 raise UsageError(f"{self.path} is not empty ({others[0]}, …) and not a run. Choose another --out.")
             return None
@@ -85,8 +88,6 @@ class RunFolder:
             )
         saved: dict[str, Any] = json.loads(self.config.read_text())
         _refuse_other_settings(self.path, settings, TrainConfig.from_json(saved["asked"]))
-        for draft in self.path.glob(".*.tmp"):  # what a killed run was about to write
-            draft.unlink()
         return saved
 
     def abandon(self) -> None:
