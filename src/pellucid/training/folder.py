@@ -73,11 +73,11 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file. Choose a folder for the run with --out.")
-        for draft in self.path.glob(".*.tmp") if resume else ():  # what a killed run was about to write
-            draft.unlink()
+        if resume:
+            self._sweep()
         if not self.config.is_file():
             others = [item.name for item in self.path.iterdir()] if self.path.exists() else []
-            others = [name for name in others if name != self.ledger.name and not name.endswith(".tmp")]
+            others = [name for name in others if name != self.ledger.name and not name.startswith(".")]
             if others and not resume:
                 raise UsageError(f"{self.path} is not empty ({others[0]}, …) and not a run. Choose another --out.")
             return None
@@ -89,6 +89,12 @@ class RunFolder:
         saved: dict[str, Any] = json.loads(self.config.read_text())
         _refuse_other_settings(self.path, settings, TrainConfig.from_json(saved["asked"]))
         return saved
+
+    def _sweep(self) -> None:
+        """Remove what a killed run was about to write: our drafts, and those that safetensors makes of them."""
+        for pattern in (".*.tmp", ".tmp*"):
+            for draft in self.path.glob(pattern):
+                draft.unlink()
 
     def abandon(self) -> None:
         """Leave no trace of a run that failed before its first step, so that the folder can be given again."""
