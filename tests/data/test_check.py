@@ -1,5 +1,4 @@
 import json
-import time
 
 import numpy as np
 import pytest
@@ -184,10 +183,8 @@ def test_real_sets_are_ok(shared):
 
 
 @pytest.mark.slow
-def test_seventy_thousand_images_take_seconds(shared):
-    started = time.process_time()
+def test_seventy_thousand_images(shared):
     report = check(open_dataset(shared / "fashion-mnist"))
-    assert time.process_time() - started < 60  # measured 10 s
     assert report.ok
     assert 10 < int(found(report)["near-leak"].text.split()[0]) < 100
 
