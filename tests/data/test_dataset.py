@@ -179,7 +179,7 @@ def test_labels_that_are_no_classes_are_cut_as_one_group():
     )
 
 
-# Digest, without
+# Digest
 
 
 def test_the_digest_names_bytes_labels_and_splits(image_folder):
@@ -235,12 +235,6 @@ def test_two_opaque_labels_with_the_same_content_have_one_digest(tmp_path):
         for _ in range(3)
     }
     assert len(digests) == 1
-
-
-def test_without_takes_out_positions():
-    dataset = unsplit([4]).without({"train": [0, 2]}, Ledger({"x": 1}))
-    assert [record.path.stem for record in dataset.splits["train"]] == ["1", "3"]
-    assert dataset.ledger.used == {"x": 1}
 
 
 # Names

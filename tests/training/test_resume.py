@@ -114,6 +114,16 @@ def test_same_seed_same_bits_and_another_seed_others(drawn, uninterrupted, tmp_p
     assert digest(tmp_path / "other/model.safetensors") != digest(uninterrupted / "model.safetensors")
 
 
+def test_a_run_from_other_weights_resumes_to_the_same_file(drawn, uninterrupted, tmp_path):
+    """Once there is a checkpoint the weights it began with are not read again, and the file must not say so."""
+    settings = TrainConfig(**SETTINGS | {"weights": str(uninterrupted / "model.safetensors"), "epochs": 2})
+    train(drawn, tmp_path / "whole", settings)
+    asked = iter(["", "", "", "enough"])
+    train(drawn, tmp_path / "run", settings, stop=lambda: next(asked))
+    train(drawn, tmp_path / "run", settings, resume=True)
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
 def test_an_existing_run_is_refused_without_resume(drawn, uninterrupted):
     with pytest.raises(UsageError, match=r"holds a run that was finished\. Add --resume"):
         train(drawn, uninterrupted, TrainConfig(**SETTINGS))

@@ -6,7 +6,6 @@ targets (`task.move`). Draws are made on the CPU, so a GPU sees the same ones.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,17 +13,6 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 __all__ = ["Augment", "blend", "draw_matrices", "erase", "recolor", "warp"]
-
-
-@runtime_checkable
-class Moves(Protocol):
-    """The part of a task that augmentation needs."""
-
-    def move(self, targets: Any, matrices: Tensor) -> Any:
-        """Targets after the images were moved."""
-
-    def mix(self, targets: Any, order: Tensor, share: Tensor) -> Any:
-        """Targets after each image kept a share of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,14 +97,6 @@ class Dataset:
         }
         return dataclasses.replace(self, classes=classes, splits=splits)
 
-    def without(self, refused: Mapping[str, Sequence[int]], ledger: Ledger) -> "Dataset":
-        """This dataset without the records at the given positions of each split."""
-        splits = {}
-        for name, records in self.splits.items():
-            gone = set(refused.get(name, ()))
-            splits[name] = tuple(record for at, record in enumerate(records) if at not in gone)
-        return dataclasses.replace(self, splits=splits, ledger=ledger)
-
 
 class AbstractFormat(ABC):
     """How one kind of annotated folder is recognised, read and written. One file in `data/formats` each."""

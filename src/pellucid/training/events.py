@@ -37,10 +37,6 @@ class Stepped(Event):
     gradient_norm: float
     images_per_second: float
 
-    def lasting(self) -> dict[str, Any]:
-        """What is the same in every run of the same bits: all but the speed."""
-        return {key: value for key, value in self.to_json().items() if key != "images_per_second"}
-
 
 @dataclass(frozen=True, slots=True)
 class Evaluated(Event):

@@ -106,9 +106,9 @@ def _thinned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _data(run: Prepared) -> DataSummary:
     dataset = run.dataset
-    images = {name: len(records) for name, records in dataset.splits.items()}
+    images = {name: len(records) for name, records in run.readable.items()}
     labels = {}
-    for name, records in dataset.splits.items():
+    for name, records in run.readable.items():
         counts = Counter(place for record in records for place in run.task.occurring(record.label))
         labels[name] = tuple(counts[place] for place in range(len(dataset.classes)))
     facts = {

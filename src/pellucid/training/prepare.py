@@ -29,6 +29,7 @@ from pellucid.training.design import Draft, draft, settle, with_statistics
 from pellucid.training.folder import RunFolder
 from pellucid.training.plan import Plan
 from pellucid.training.start import Origin, find_origin
+from pellucid.types import Record
 
 __all__ = ["Prepared", "Say", "cache_cap", "prepare"]
 
@@ -43,10 +44,14 @@ GIGABYTE = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run that can begin or go on: data, plan and network, as config.json says them too."""
+    """A run that can begin or go on: data, plan and network, as config.json says them too.
+
+    `readable` are the records of each split whose images could be read.
+    """
 
     folder: RunFolder
     dataset: Dataset
+    readable: Mapping[str, tuple[Record, ...]]
     digest: str
     task: AbstractTask
     plan: Plan
@@ -111,12 +116,14 @@ def prepare(
         }
         write_atomic(folder.ledger, ledger.lines())
         write_atomic(folder.config, json.dumps(config, indent=2) + "\n")
+    task = task.counted(splits["train"].records)
     train = Loader(splits["train"], task, plan.settings.batch or 1, plan.settings.seed)
     val = None
     if "val" in splits and splits["val"].records:
         val = Loader(splits["val"], task, batch_for(plan.preprocess))
     dataset = dataclasses.replace(dataset, ledger=ledger)
-    return Prepared(folder, dataset, digest, task, plan, architecture, origin, train, val, device)
+    readable = {name: decoded.records for name, decoded in splits.items()}
+    return Prepared(folder, dataset, readable, digest, task, plan, architecture, origin, train, val, device)
 
 
 def cache_cap(settings: TrainConfig) -> int | None:

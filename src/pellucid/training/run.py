@@ -109,5 +109,5 @@ def _manifest(run: Prepared, model: AbstractModel) -> Manifest:
         classes=run.dataset.classes,
         preprocess=run.plan.preprocess,
         data=run.digest,
-        origin={"trained": settings, "weights": run.origin.name if run.origin else None},
+        origin={"trained": settings},
     )
