@@ -60,6 +60,7 @@ def test_the_gradient_of_the_bias_does_not_need_one(case: Drawn):
     np.testing.assert_allclose(grad_bias, output.sum(axis=(0, 2, 3)), rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch says so once, and is right
 @settings(max_examples=50)
 @given(case=convolutions())
 def test_conv2d_takes_the_padding_mode_as_a_layer_does(case: Drawn):

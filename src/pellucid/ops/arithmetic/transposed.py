@@ -5,7 +5,7 @@ channel c of group G = ⌊c / (C_in/g)⌋ makes the output channels G·C_out/g +
 torch.nn.ConvTranspose2d; Dumoulin and Visin, arXiv 1603.07285, section 4.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from pellucid.ops.arithmetic.padding import pad, unpad
 from pellucid.ops.arithmetic.sliding import collect, correlate, spread
 from pellucid.ops.windows import Axis, PaddingMode, Taps, Window, check_mode, padding_pairs
 
-__all__ = ["conv_transpose2d", "conv_transpose2d_backward"]
+__all__ = ["Stamps", "conv_transpose2d", "conv_transpose2d_backward", "transposed_window"]
 
 Array = np.ndarray
 FILTER_AXES = "C_in C_out/groups kh kw"
@@ -46,19 +46,13 @@ class Stamps:
     ) -> "Stamps":
         """Of a transposed convolution's arguments, `places` being stride, padding, output_padding and dilation."""
         _, channels, height, width = x_shape
-        stride, padding, output_padding, dilation = places
         if len(weight) != channels:
             raise UsageError(f"x has {channels} channels, and weight is made for {len(weight)}. Give as many.")
         checked_groups = check_groups(groups, in_channels=channels)
-        steps, gaps = positive("stride", stride), positive("dilation", dilation)
-        extra = _output_padding(output_padding, steps, gaps)
-        kernel = weight.shape[2:]
-        pads = padding_pairs(padding, kernel, steps, gaps)
-        each = zip((height, width), kernel, steps, pads, gaps, extra, strict=True)
-        rows, columns = (_axis(*one) for one in each)
-        window = Window(rows, columns)
-        taps = Taps((kernel[0], kernel[1]), steps, gaps, (height, width))
-        return cls(window, taps, checked_groups, check_mode(padding_mode, window))
+        kernel = (weight.shape[2], weight.shape[3])
+        found = transposed_window((height, width), kernel, *places)
+        taps = replace(found.taps, outputs=(height, width))
+        return cls(found, taps, checked_groups, check_mode(padding_mode, found))
 
     @property
     def canvas_size(self) -> tuple[int, int]:
@@ -78,6 +72,17 @@ class Stamps:
         shape = (x_shape[0], weight.shape[1] * self.groups, *self.output_size)
         check_shape("grad_output", grad_output, shape, "like the output,")
         return grad_output
+
+
+def transposed_window(
+    size: tuple[int, int], kernel_size: tuple[int, int], stride: Any, padding: Any, output_padding: Any, dilation: Any
+) -> Window:
+    """The window over the *output*, for an input H W; where output_padding adds a place, no input stands there."""
+    steps, gaps = positive("stride", stride), positive("dilation", dilation)
+    extra = _output_padding(output_padding, steps, gaps)
+    pads = padding_pairs(padding, kernel_size, steps, gaps)
+    rows, columns = (_axis(*one) for one in zip(size, kernel_size, steps, pads, gaps, extra, strict=True))
+    return Window(rows, columns)
 
 
 def _axis(size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, output_padding: int) -> Axis:
