@@ -51,7 +51,7 @@ def integers(name: str, value: ArrayLike, dimensions: int = 1) -> NDArray[np.int
 def check_shape(name: str, value: Numbers, expected: Sequence[int], reason: str) -> None:
     """The array must have the shape that the other arguments imply."""
     if value.shape != tuple(expected):
-        raise UsageError(f"{name} has shape {value.shape}, and {reason} it must be {tuple(expected)}.")
+        raise UsageError(f"{name} has shape {value.shape}. It must be {tuple(expected)}: {reason}.")
 
 
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:

@@ -57,7 +57,7 @@ def adaptive_avg_pool2d_backward(grad_output: ArrayLike, x: ArrayLike, output_si
     """dX[n,c,rows(y),columns(x)] += dY[n,c,y,x] / number of cells of that window."""
     x, grad_output = array("x", x, 4), array("grad_output", grad_output, 4)
     rows, columns = _spans(x, output_size)
-    check_shape("grad_output", grad_output, (*x.shape[:2], len(rows), len(columns)), "like the output,")
+    check_shape("grad_output", grad_output, (*x.shape[:2], len(rows), len(columns)), "that of the output")
     grad_x = np.zeros(x.shape, grad_output.dtype)
     for y, row in enumerate(rows):
         for z, column in enumerate(columns):

@@ -53,7 +53,7 @@ def interpolate_bilinear_backward(
     """dX[n,c,r,q] = Σ_y Σ_x A[y,r] · B[x,q] · dY[n,c,y,x]: the same weights, the other way."""
     x, grad_output = array("x", x, 4), array("grad_output", grad_output, 4)
     rows, columns = bilinear_matrices(x, size, scale_factor, align_corners=align_corners)
-    check_shape("grad_output", grad_output, (*x.shape[:2], len(rows), len(columns)), "like the output,")
+    check_shape("grad_output", grad_output, (*x.shape[:2], len(rows), len(columns)), "that of the output")
     return np.einsum("yr,ncyx,xq->ncrq", rows, grad_output, columns, optimize=True)
 
 

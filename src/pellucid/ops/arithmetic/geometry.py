@@ -69,7 +69,7 @@ class Geometry:
         """dY, which must have the shape of the output."""
         grad_output = array("grad_output", value, 4)
         shape = (x_shape[0], channels, *self.window.output_size)
-        check_shape("grad_output", grad_output, shape, "like the output,")
+        check_shape("grad_output", grad_output, shape, "that of the output")
         return grad_output
 
 
@@ -78,5 +78,5 @@ def checked_bias(bias: ArrayLike | None, channels: int) -> Float[np.ndarray, "c_
     if bias is None:
         return np.zeros((channels, 1, 1))
     checked = array("bias", bias, 1, "C_out")
-    check_shape("bias", checked, (channels,), "one for each output channel,")
+    check_shape("bias", checked, (channels,), "one number for each output channel")
     return checked[:, None, None]

@@ -37,9 +37,9 @@ def linear_arguments(
 ) -> tuple[Float[Array, "n in"], Float[Array, "out in"], Float[Array, " out"]]:
     """The three, checked against each other; a bias of zeros where there is none."""
     x, weight = array("x", x, 2), array("weight", weight, 2, WEIGHT_AXES)
-    check_shape("weight", weight, (len(weight), x.shape[1]), "for an x of that width,")
+    check_shape("weight", weight, (len(weight), x.shape[1]), "x is that wide")
     shift = np.zeros(len(weight), weight.dtype) if bias is None else array("bias", bias, 1)
-    check_shape("bias", shift, (len(weight),), "one for each output,")
+    check_shape("bias", shift, (len(weight),), "one number for each output")
     return x, weight, shift
 
 
@@ -49,7 +49,7 @@ def linear_backward(
     """dX = dY·W, dW = dYᵀ·X, db = Σ_n dY."""
     x, weight, _ = linear_arguments(x, weight, None)
     grad_output = array("grad_output", grad_output, 2)
-    check_shape("grad_output", grad_output, (len(x), len(weight)), "like the output,")
+    check_shape("grad_output", grad_output, (len(x), len(weight)), "that of the output")
     return grad_output @ weight, grad_output.T @ x, grad_output.sum(axis=0)
 
 
@@ -63,7 +63,7 @@ def softmax(logits: ArrayLike) -> Float[Array, "n classes"]:
 def softmax_backward(grad_output: ArrayLike, logits: ArrayLike) -> Float[Array, "n classes"]:
     """dz_c = p_c · (dp_c − Σ_k dp_k·p_k)"""
     probs, grad_output = softmax(logits), array("grad_output", grad_output, 2)
-    check_shape("grad_output", grad_output, probs.shape, "like the logits,")
+    check_shape("grad_output", grad_output, probs.shape, "that of the logits")
     return probs * (grad_output - (grad_output * probs).sum(axis=1, keepdims=True))
 
 
@@ -91,7 +91,7 @@ def class_indices(target: ArrayLike, logits: ArrayLike) -> Int[Array, " n"]:
     """The target class of each row, which must be a column of the logits."""
     rows, classes = np.shape(logits)
     found = integers("target", target)
-    check_shape("target", found, (rows,), "one class for each row of logits,")
+    check_shape("target", found, (rows,), "one class for each row of logits")
     outside = found[(found < 0) | (found >= classes)]
     if outside.size:
         raise UsageError(f"target has class {outside[0]}, and there are {classes}: 0 to {classes - 1}.")

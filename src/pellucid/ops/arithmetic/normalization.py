@@ -62,7 +62,7 @@ def batch_norm_backward(
     dx = γ/√(σ² + ε) · dy                                    evaluation: they do not
     """
     x, grad_output = array("x", x, 4), array("grad_output", grad_output, 4)
-    check_shape("grad_output", grad_output, x.shape, "like x,")
+    check_shape("grad_output", grad_output, x.shape, "that of x")
     mean, var = statistics(x, running_mean, running_var, training=training)
     x_hat = normalised(x, mean, var, eps)
     grad_weight, grad_bias = (grad_output * x_hat).sum(axis=(0, 2, 3)), grad_output.sum(axis=(0, 2, 3))
@@ -137,7 +137,7 @@ def channels_of(name: str, value: ArrayLike | None, x: Array, default: float) ->
     if value is None:
         return np.full(x.shape[1], default, x.dtype)
     found = array(name, value, 1)
-    check_shape(name, found, (x.shape[1],), "one for each channel,")
+    check_shape(name, found, (x.shape[1],), "one number for each channel")
     return found
 
 

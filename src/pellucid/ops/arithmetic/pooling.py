@@ -173,7 +173,7 @@ def avg_pool2d_backward(
     """
     x, grad_output = array("x", x, 4), array("grad_output", grad_output, 4)
     window = pool_window(x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
-    check_shape("grad_output", grad_output, (*x.shape[:2], *window.output_size), "like the output,")
+    check_shape("grad_output", grad_output, (*x.shape[:2], *window.output_size), "that of the output")
     share = grad_output / divisors(window, count_include_pad=count_include_pad)
     canvas = np.zeros((*x.shape[:2], window.rows.padded, window.columns.padded), share.dtype)
     for _, _, (rows, columns) in window.taps:

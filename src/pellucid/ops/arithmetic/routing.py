@@ -14,7 +14,7 @@ def routed(
 ) -> Float[np.ndarray, "n c h w"]:
     """dX[n, c, winner(n,c,y,x)] += dY[n,c,y,x]; a winner is row·W + column of its plane, or −1 for nobody."""
     grad_output = array("grad_output", grad_output, 4)
-    check_shape("grad_output", grad_output, winners.shape, "like the output,")
+    check_shape("grad_output", grad_output, winners.shape, "that of the output")
     n, channels, height, width = x.shape
     planes = np.zeros((n * channels, height * width), grad_output.dtype)
     for plane, grad, winner in zip(planes, _planes(grad_output), _planes(winners), strict=True):

@@ -70,7 +70,7 @@ class Stamps:
         """dY, which must have the shape of the output."""
         grad_output = array("grad_output", value, 4)
         shape = (x_shape[0], weight.shape[1] * self.groups, *self.output_size)
-        check_shape("grad_output", grad_output, shape, "like the output,")
+        check_shape("grad_output", grad_output, shape, "that of the output")
         return grad_output
 
 
