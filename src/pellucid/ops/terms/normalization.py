@@ -57,7 +57,7 @@ def batch_norm_backward(
     dγ: x̂_j · dy_j. dβ: 1 · dy_j.
     """
     x, given = array("x", x, 4), array("grad_output", grad_output, 4)
-    check_shape("grad_output", given, x.shape, "like x,")
+    check_shape("grad_output", given, x.shape, "that of x")
     mean, var = statistics(x, running_mean, running_var, training=training)
     slope, x_hat = channels_of("weight", weight, x, 1.0) / np.sqrt(var + eps), normalised(x, mean, var, eps)
 

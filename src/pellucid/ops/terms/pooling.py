@@ -123,7 +123,7 @@ def _winner(x: Float[Array, "n c h w"], winners: Int[Array, "n c out_h out_w"]) 
 
 def _won(grad_output: ArrayLike, x: Float[Array, "n c h w"], winners: Int[Array, "n c out_h out_w"]) -> Explain:
     given = array("grad_output", grad_output, 4)
-    check_shape("grad_output", given, winners.shape, "like the output,")
+    check_shape("grad_output", given, winners.shape, "that of the output")
 
     def explain(index: Index) -> Terms:
         n, c, row, column = checked_index(index, x.shape)

@@ -44,7 +44,7 @@ def mixed_backward(
 ) -> Explain:
     """dX[n,c,r,q]: scale[y,x]·A[y,r]·B[x,q] · dY[n,c,y,x] wherever the coefficient is not 0."""
     given = array("grad_output", grad_output, 4)
-    check_shape("grad_output", given, (*x.shape[:2], len(rows), len(columns)), "like the output,")
+    check_shape("grad_output", given, (*x.shape[:2], len(rows), len(columns)), "that of the output")
 
     def explain(index: Index) -> Terms:
         n, c, r, q = checked_index(index, x.shape)
