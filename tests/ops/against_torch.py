@@ -21,11 +21,16 @@ def torch_pass(function: Callable, *inputs: np.ndarray | None) -> tuple[np.ndarr
     return output.detach().numpy(), grad_output, grads
 
 
-def agree(name: str, ours: np.ndarray, theirs: np.ndarray) -> None:
-    """Same shape, and equal to a relative error of 1e-12 of the largest value; the worst is kept for the record."""
+def agree(name: str, ours: np.ndarray, theirs: np.ndarray, terms: np.ndarray | None = None) -> None:
+    """Same shape, and equal to a relative error of 1e-12 of the largest value; the worst is kept for the record.
+
+    Where the sum may cancel to nothing, so that both are rounding, `terms` holds the sums of the absolute terms, to
+    which the error is relative then.
+    """
     assert ours.dtype == np.float64
     assert ours.shape == theirs.shape
     difference = float(np.abs(ours - theirs).max(initial=0.0))
-    error = difference / float(np.abs(theirs).max(initial=0.0)) if difference else 0.0
+    largest = float(np.abs(theirs if terms is None else terms).max(initial=0.0))
+    error = difference / largest if difference else 0.0
     worst[name], counted[name] = max(worst.get(name, 0.0), error), counted.get(name, 0) + 1
     assert error < BOUND, f"{name}: {error}"

@@ -178,11 +178,23 @@ def test_batch_norm(x, seed, training, affine, eps):
     weight, bias = given_affine or (None, None)
     agree("batch_norm", batch_norm(x, mean, var, weight, bias, training, eps=eps), expected)
     ours = arithmetic.batch_norm_backward(grad_output, x, mean, var, weight, training, eps=eps)
-    for name, mine, theirs in zip(("x", "weight", "bias"), ours, grads, strict=False):
-        agree(f"batch_norm grad_{name}", mine, theirs)
+    sizes = absolute_terms_of_batch_norm(grad_output, x, mean, var, weight, training=training, eps=eps)
+    for name, mine, theirs, size in zip(("x", "weight", "bias"), ours, grads, sizes, strict=False):
+        agree(f"batch_norm grad_{name}", mine, theirs, size)
     if training:
         for name, mine, theirs in zip(("mean", "var"), arithmetic.running_statistics(x, mean, var), kept, strict=True):
             agree(f"running_{name}", mine, theirs.numpy())
+
+
+def absolute_terms_of_batch_norm(grad_output, x, mean, var, weight, *, training, eps):
+    """Of (dX, dγ, dβ); in training dX is what remains of dY without its mean and its part along x̂, maybe nothing."""
+    if training:
+        mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
+    x_hat = np.abs(x - mean[:, None, None]) / np.sqrt(var + eps)[:, None, None]
+    given, slope = np.abs(grad_output), np.abs(1.0 if weight is None else weight) / np.sqrt(var + eps)
+    along = x_hat * (given * x_hat).mean(axis=(0, 2, 3), keepdims=True) + given.mean(axis=(0, 2, 3), keepdims=True)
+    grad_x = slope[:, None, None] * (given + along * training)
+    return grad_x, (given * x_hat).sum(axis=(0, 2, 3)), given.sum(axis=(0, 2, 3))
 
 
 @settings(max_examples=100)

@@ -8,7 +8,7 @@ gives several arrays (the gradients), there are as many functions.
     explain = terms.conv2d(x, weight, bias, padding=1)
     found = explain((0, 0, 2, 2))
     for source, index, coefficient, value in found: ...
-    print(found.check(y[0, 0, 2, 2]))        # Σ 64 · value 64 · Δ 0.0e+00 of at most 1.0e-13 ✓
+    print(found.check(y[0, 0, 2, 2]))        # Σ 64 · value 64 · Δ 0.0e+00 of at most 1.3e-13 ✓
 
 What follows from it: the sum checks the number, the indices are the receptive field, the transposed list is the
 backward pass, the number of terms is the number of multiplications that count.
