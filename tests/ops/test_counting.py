@@ -252,10 +252,8 @@ def test_padded_zeros_are_no_effective_macs():
 @settings(max_examples=60)
 @given(case=convolutions())
 def test_effective_macs_are_the_number_of_terms(case: Drawn):
-    arguments = case.arguments | {"padding_mode": "zeros"}
-    explain, out, c = terms.conv2d(case.x[:1], case.weight, **arguments), len(case.weight), case.x.shape[1]
-    kernel = case.weight.shape[2:]
-    one = Conv2d(c, out, tuple(kernel), *(arguments[name] for name in ("stride", "padding", "dilation", "groups")))
+    explain = terms.conv2d(case.x[:1], case.weight, **case.arguments)
+    one = Conv2d(case.x.shape[1], len(case.weight), tuple(case.weight.shape[2:]), **case.arguments)
     shape = counting.output_shape(one, case.x.shape[1:])
     counted = sum(len(explain((0, *place))) for place in np.ndindex(*shape))
     assert counting.effective_macs(one, case.x.shape[1:]) == counted

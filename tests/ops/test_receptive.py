@@ -28,6 +28,8 @@ from pellucid.ops.layers import (
 from pellucid.ops.receptive import receptive_field, seen
 from tests.ops import networks
 
+MODES = ("zeros", "reflect")
+
 
 def after_each(layers) -> list[tuple[int, int]]:
     """(size, jump) behind every layer that is no activation."""
@@ -118,6 +120,13 @@ def test_dilation_leaves_holes():
     mask = seen(Conv2d(1, 1, 3, dilation=2), (9, 9), (1, 0))
     assert np.argwhere(mask).tolist() == [[row, column] for row in (1, 3, 5) for column in (0, 2, 4)]
     assert receptive_field(Conv2d(1, 1, 3, dilation=2)).size == 5
+
+
+def test_reflected_padding_reads_the_input_again():
+    zeros, reflected = (seen(Conv2d(1, 1, 3, padding=1, padding_mode=mode), (5, 5), (0, 0)) for mode in MODES)
+    np.testing.assert_array_equal(zeros, reflected)  # row -1 shows row 1, which is read anyhow
+    wide = seen(Conv2d(1, 1, 1, stride=3, padding=2, padding_mode="reflect"), (5, 5), (0, 0))
+    assert np.argwhere(wide).tolist() == [[2, 2]]
 
 
 def test_a_transposed_convolution_divides_the_jump():

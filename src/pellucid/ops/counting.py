@@ -9,6 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from pellucid.errors import UsageError
 from pellucid.ops.arguments import positive
 from pellucid.ops.arithmetic.pooling import pool_window
@@ -27,7 +30,7 @@ from pellucid.ops.layers import (
     Upsample,
     layers,
 )
-from pellucid.ops.windows import Window, window_arguments
+from pellucid.ops.windows import PaddingMode, Window, window_arguments
 
 __all__ = [
     "CONVENTION",
@@ -40,6 +43,7 @@ __all__ = [
     "output_shape",
     "output_size",
     "parameters",
+    "reads",
     "window",
 ]
 
@@ -98,6 +102,14 @@ def window(one: Sliding, size: tuple[int, int]) -> Window:
             return pool_window(size, kernel, one.stride, one.padding, one.dilation, one.ceil_mode)
         case AvgPool2d():
             return pool_window(size, kernel, one.stride, one.padding, 1, one.ceil_mode)
+
+
+def reads(one: Sliding, size: tuple[int, int]) -> tuple[Int[np.ndarray, "o_h kh"], Int[np.ndarray, "o_w kw"]]:
+    """`Axis.reads` of the layer's window by rows and by columns; of a transposed convolution, one row an input."""
+    found = window(one, size)
+    mode: PaddingMode = one.padding_mode if isinstance(one, Conv2d) else "zeros"
+    rows, columns = found.rows.reads(mode), found.columns.reads(mode)
+    return (rows[: size[0]], columns[: size[1]]) if isinstance(one, ConvTranspose2d) else (rows, columns)
 
 
 def output_size(module: Any, size: tuple[int, int]) -> tuple[int, int]:
@@ -224,10 +236,7 @@ def effective_macs(module: Any, shape: Shape) -> int:
 def _effective_macs(one: Layer, shape: Shape) -> int:
     match one:
         case Conv2d() | ConvTranspose2d():
-            found = window(one, (shape[1], shape[2]))
-            rows, columns = found.rows.reads(), found.columns.reads()
-            if isinstance(one, ConvTranspose2d):
-                rows, columns = rows[: shape[1]], columns[: shape[2]]
+            rows, columns = reads(one, (shape[1], shape[2]))
             channels = one.in_channels * one.out_channels // one.groups
             return channels * int((rows >= 0).sum()) * int((columns >= 0).sum())
         case Branches():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pellucid.errors import UsageError
+from pellucid.ops.windows import PaddingMode
 
 __all__ = [
     "LAYERS",
@@ -45,6 +46,7 @@ class Conv2d:
     dilation: Pair = 1
     groups: int = 1
     bias: bool = True
+    padding_mode: PaddingMode = "zeros"
 
 
 @dataclass(frozen=True, slots=True)

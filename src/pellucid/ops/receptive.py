@@ -26,7 +26,7 @@ from pellucid.errors import UsageError
 from pellucid.ops.arguments import non_negative, positive
 from pellucid.ops.arithmetic.adaptive import adaptive_spans
 from pellucid.ops.arithmetic.bilinear import bilinear_matrix
-from pellucid.ops.counting import Sliding, output_size, window
+from pellucid.ops.counting import Sliding, output_size, reads
 from pellucid.ops.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -184,12 +184,9 @@ def _matrix(one: Sliding | Upsample | AdaptiveAvgPool2d, size: tuple[int, int], 
             return (bilinear_matrix(size[axis], wanted, one.scale_factor) > 0).astype(np.int64)
         case AdaptiveAvgPool2d():
             return _placed((np.arange(size[axis])[span] for span in adaptive_spans(size[axis], wanted)), size[axis])
-    found = window(one, size)
-    reads = (found.rows, found.columns)[axis].reads()
-    if isinstance(one, ConvTranspose2d):
-        return _placed(reads[: size[axis]], wanted).T
-    return _placed(reads, size[axis])
+    found = reads(one, size)[axis]
+    return _placed(found, wanted).T if isinstance(one, ConvTranspose2d) else _placed(found, size[axis])
 
 
-def _placed(reads: Iterable[Int[np.ndarray, " k"]], size: int) -> Int[np.ndarray, "o i"]:
-    return np.array([np.isin(np.arange(size), row) for row in reads]).astype(np.int64)
+def _placed(read: Iterable[Int[np.ndarray, " k"]], size: int) -> Int[np.ndarray, "o i"]:
+    return np.array([np.isin(np.arange(size), row) for row in read]).astype(np.int64)

@@ -87,7 +87,7 @@ class Terms:
         """One line: the sum, the value that was computed elsewhere, and whether they agree within the bound."""
         difference, bound = abs(self.total - value), self.bound(dtype)
         verdict = "✓" if difference <= bound else "✗"
-        return f"Σ {self.total:.6g} · value {value:.6g} · Δ {difference:.1e} of at most {bound:.1e} {verdict}"
+        return f"Σ {_number(self.total)} · value {_number(value)} · Δ {difference:.1e} of at most {bound:.1e} {verdict}"
 
     def __str__(self) -> str:
         """`18 = 6·3`, with the bias first where there is one; of very many terms the first are shown."""
