@@ -4,6 +4,9 @@ In the folder lie `photos/` (three classes of drawn images), `new/` (images with
 (foreign weights). Of a console block, lines that begin with `$ pellucid` are run; ` # exits with 1` states another
 exit code than 0. The lines below a command are what it printed: each must occur in what it prints now, whatever the
 numbers are; `…` stands for what is left out. Budgets are cut to one epoch, so that a page runs in seconds.
+
+An ```output block is what the ```python block above it prints, to the letter but for `…`. A lesson links to states of
+the page `pellucid studio`, which must know them, and its questions are answered by blocks that run.
 """
 
 import contextlib
@@ -12,17 +15,22 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
+from tests.browser import browser, watched_page
 from tests.drawn import draw_images, make_image_folder
 
+FIXTURES = (browser,)  # imported for pytest, which finds it by its name here
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LESSONS = sorted((ROOT / "docs" / "lessons").glob("[0-9]*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "lessons").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = {"console", "python"}
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+STATE = re.compile(r"\(http://127\.0\.0\.1:8765/arithmetic(#[^)\s]+)\)")
 BUDGETS = ((r"--(minutes|epochs) \S+", "--epochs 1"), (r"\b(minutes|epochs)=[\d.]+", "epochs=1"))
 
 
@@ -31,6 +39,10 @@ def blocks(page: Path) -> Iterator[tuple[int, str, str]]:
     text = page.read_text(encoding="utf-8")
     for found in BLOCK.finditer(text):
         yield text.count("\n", 0, found.start()) + 1, found[1], found[2]
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def executable(page: Path) -> bool:
@@ -54,14 +66,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if executable(page)], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in PAGES if executable(page)], ids=named)
 def test_page_runs_as_written(page: Path, folder: Path, keep_signals: None) -> None:
     pytest.importorskip("pellucid.cli")
     names: dict[str, object] = {"__name__": "__main__"}
+    printed = ""
     for line, language, text in blocks(page):
-        place = f"{page.relative_to(ROOT)}:{line}"
+        place = f"{named(page)}:{line}"
         if language == "python":
-            run_python(text, names, place)
+            printed = run_python(text, names, place)
+        elif language == "output":
+            check_output(text, printed, place)
         elif language == "console":
             run_console(text, place)
 
@@ -83,9 +98,17 @@ def cut_budgets(text: str) -> str:
     return text
 
 
-def run_python(text: str, names: dict[str, object], place: str) -> None:
-    with contextlib.redirect_stdout(io.StringIO()):
+def run_python(text: str, names: dict[str, object], place: str) -> str:
+    """What the block prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(cut_budgets(text), place, "exec"), names)
+    return printed.getvalue()
+
+
+def check_output(text: str, printed: str, place: str) -> None:
+    pattern = ".*".join(re.escape(piece) for piece in text.split("…"))
+    same = bool(re.fullmatch(pattern, printed, re.DOTALL))
+    assert same, f"{place}: the block above prints\n{printed}"
 
 
 def run_console(text: str, place: str) -> None:
@@ -139,6 +162,15 @@ def test_a_wrong_line_of_output_is_found(monkeypatch):
         run_console("$ pellucid check photos # exits with 1\n", "here")
 
 
+def test_printed_output_is_compared_to_the_letter():
+    printed = run_python("print('64 = 6·3 + 46')\nprint(0.5)", {}, "here")
+    check_output("64 = 6·3 + 46\n0.5\n", printed, "here")
+    check_output("64 = … + 46\n…\n", printed, "here")
+    for wrong in ("64 = 6·3 + 47\n0.5\n", "64 = 6·3 + 46\n", "…6·4…"):
+        with pytest.raises(AssertionError, match="here: the block above prints"):
+            check_output(wrong, printed, "here")
+
+
 def test_budgets_are_cut():
     assert cut_budgets("pellucid train photos --minutes 20") == "pellucid train photos --epochs 1"
     assert cut_budgets("TrainConfig(minutes=2.5)") == "TrainConfig(epochs=1)"
@@ -147,7 +179,7 @@ def test_budgets_are_cut():
 # What the pages must say
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_lead_to_files_that_exist(page: Path) -> None:
     targets = [link for link in LINK.findall(page.read_text()) if not re.match(r"https?:|mailto:|#", link)]
     missing = [link for link in targets if not (page.parent / link.partition("#")[0]).exists()]
@@ -195,7 +227,7 @@ def test_every_dependency_is_accounted_for() -> None:
     assert not [name for name in names if f"| {name} |" not in said]
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=named)
 def test_pages_speak_of_no_machine(page: Path) -> None:
     assert not re.search(r"(?m)(?:^|[\s`'\"(])/\w+/\w", page.read_text())
 
@@ -206,3 +238,53 @@ def test_contributing_is_short() -> None:
 
 def test_the_picture_in_the_readme_is_small() -> None:
     assert (ROOT / "docs" / "pictures" / "report.png").stat().st_size < 200_000
+
+
+# What the lessons must have
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=named)
+def test_a_lesson_links_to_the_page_and_proves_its_answers(lesson: Path) -> None:
+    text = lesson.read_text()
+    assert STATE.findall(text)
+    answers = re.findall(r"^<details>(.*?)^</details>", text, re.MULTILINE | re.DOTALL)
+    assert len(answers) == 3
+    assert all(re.search(r"^```python\n.*?\bassert ", answer, re.MULTILINE | re.DOTALL) for answer in answers)
+
+
+def test_lessons_lead_from_one_to_the_next() -> None:
+    index = LINK.findall((ROOT / "docs" / "lessons" / "README.md").read_text())
+    names = [lesson.name for lesson in LESSONS]
+    assert [link for link in index if link in names] == names
+    for lesson, before, after in zip(LESSONS, ["", *names], [*names[1:], ""], strict=False):
+        last = lesson.read_text().rstrip().rpartition("\n\n")[2]
+        assert LINK.findall(last) == [link for link in (before, "README.md", after) if link]
+
+
+@pytest.mark.browser
+def test_the_page_knows_every_state_that_is_linked_to(browser) -> None:
+    """Its own reader of addresses finds nothing wrong with any of them, and finds the preset."""
+    states = [(named(page), state) for page in PAGES for state in STATE.findall(page.read_text())]
+    with watched_page(browser) as window:
+        window.route("**/*", lambda route: serve(route, ROOT / "src" / "pellucid" / "studio" / "static"))
+        window.goto("http://127.0.0.1/")
+        found = window.evaluate(READ_STATES, [state for _, state in states])
+    assert found
+    for (page, state), (preset, problems) in zip(states, found, strict=True):
+        assert not problems, f"{page}: {state}"
+        assert re.match(rf"#preset={preset}(&|$)", state), f"{page}: {state}"
+
+
+READ_STATES = """async (states) => {
+  const { parse } = await import("/state/fragment.js");
+  return states.map(parse).map(({ state, problems }) => [state.preset, problems]);
+}"""
+
+
+def serve(route, folder: Path) -> None:
+    """A file of the folder, and an empty page where none is named."""
+    name = urlsplit(route.request.url).path.lstrip("/")
+    if name:
+        route.fulfill(path=folder / name)
+    else:
+        route.fulfill(body="<!doctype html><title>empty</title>", content_type="text/html")

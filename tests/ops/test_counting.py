@@ -336,9 +336,9 @@ def test_a_sequential_is_its_layers():
 def test_refusals_name_the_layer_and_the_number():
     with pytest.raises(UsageError, match=r"No layer is called GELU\. There is: AdaptiveAvgPool2d"):
         counting.parameters(nn.GELU())
-    with pytest.raises(UsageError, match="Conv2d has in_channels=3, and its input has 4"):
+    with pytest.raises(UsageError, match="Conv2d has in_channels=3, and what comes in has 4"):
         counting.output_shape(Conv2d(3, 6, 5), (4, 32, 32))
-    with pytest.raises(UsageError, match="Linear has in_features=400, and its input has 256"):
+    with pytest.raises(UsageError, match="Linear has in_features=400, and what comes in has 256"):
         counting.output_shape(networks.COURSE_NET, (3, 28, 28))
     with pytest.raises(UsageError, match="cannot be joined by add"):
         counting.output_shape(Branches(((Conv2d(3, 6, 1),), ())), (3, 8, 8))

@@ -173,7 +173,8 @@ def _joined(one: Branches, shapes: list[Shape]) -> Shape:
 def _check_input(name: str, expected: int, given: int, one: Layer) -> None:
     if expected != given:
         raise UsageError(
-            f"{type(one).__name__} has {name}={expected}, and its input has {given}. Give the same number."
+            f"{type(one).__name__} has {name}={expected}, and what comes in has {given}."
+            f" Give {name}={given}, or change what comes before."
         )
 
 
