@@ -1,7 +1,6 @@
 """A real browser for tests of pages: `page` fails on anything that goes wrong or reaches out.
 
-Import the fixtures `browser` and `page` into a test's module, then take an argument `page`; or open more windows
-by `watched_page(browser, viewport=..., color_scheme=...)`.
+A test takes `page`; or `browser`, and opens windows of its own by `watched_page(browser, viewport=…)`.
 """
 
 import os

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.drawn import make_image_folder as draw_image_folder
 
+pytest_plugins = ("tests.browser",)  # one browser for all: a second one in the same process would not start
+
 CI = os.environ.get("PELLUCID_CI") == "1"
 
 # Hypothesis' explanations of a failure trace every line and take minutes where torch is called.

@@ -20,10 +20,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from tests.browser import browser, watched_page
+from tests.browser import watched_page
 from tests.drawn import draw_images, make_image_folder
 
-FIXTURES = (browser,)  # imported for pytest, which finds it by its name here
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "docs" / "lessons").glob("[0-9]*.md"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "lessons").glob("*.md"))]

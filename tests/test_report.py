@@ -20,10 +20,8 @@ from pellucid.report.matrix import most_confused, shade
 from pellucid.report.numerals import count, data, number, setting
 from pellucid.report.page import page as draw_page
 from pellucid.report.pictures import data_uri
-from tests.browser import browser, page, text_contrasts, watched_page
+from tests.browser import text_contrasts, watched_page
 from tests.sample_run import HOSTILE, sample_counts, sample_run, without_training
-
-FIXTURES = (browser, page)  # imported for pytest, which finds them by their names here
 
 WINDOWS = {
     "light": {"color_scheme": "light"},

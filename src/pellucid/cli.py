@@ -177,6 +177,65 @@ def _numbers(name: str, texts: Sequence[str]) -> tuple[float, ...]:
         raise UsageError(f"--{name} {' '.join(texts)}: {error}. Give numbers such as 0.485,0.456,0.406.") from error
 
 
+def filter_(
+    image: str,
+    *,
+    kernel: str | None = None,
+    out: str | None = None,
+    side_by_side: bool = False,
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "replicate",
+    show: Literal["clip", "absolute", "signed", "stretch"] | None = None,
+    json: bool = False,
+) -> int:
+    """A picture through a kernel, each channel by itself: edges, blur, relief, or a matrix of your own.
+
+    Args:
+        image: The picture.
+        kernel: A name (edge, sobel-x, gaussian:7:1.5 for size and sigma) or a matrix, as "0 1 0 / 1 -4 1 / 0 1 0".
+        out: The .png or .jpg to write. Derived: photo-edge.png in this folder.
+        side_by_side: Write the picture and what became of it next to each other.
+        padding_mode: What lies beyond the edges.
+        show: How responses become bytes. Derived: absolute for kernels that sum to zero, else clip.
+        json: Print one JSON object.
+    """
+    from pellucid.filtering import filter_file
+    from pellucid.terminal import note, to_json
+
+    if kernel is None:
+        raise UsageError('filter needs --kernel, a name such as edge or a matrix such as "0 1 0 / 1 -4 1 / 0 1 0".')
+    done = filter_file(image, kernel, out, padding_mode=padding_mode, show=show, side_by_side=side_by_side)
+    for said in done.notes:
+        note(f"{image}: {said}")
+    print(to_json(done.to_json()) if json else f"{done.filtered.text()}\n{done.out}")
+    return 0
+
+
+def studio(*, port: int = 8765, image: str | None = None, open: bool = False) -> int:
+    """Show convolutions number by number on a local page, until Ctrl-C.
+
+    Args:
+        port: The port of 127.0.0.1 to answer on; 0 takes any free one.
+        image: The photograph on which the page tries kernels. Derived: the sample photograph of scikit-learn.
+        open: Open the page in the browser.
+    """
+    import webbrowser
+
+    from pellucid.studio.server import serve
+    from pellucid.terminal import note
+
+    def started(address: str) -> None:
+        print(address, flush=True)
+        note("Stop with Ctrl-C.")
+        if open:
+            webbrowser.open(address)
+
+    try:
+        serve(port, Path(image) if image else None, started)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
 def demo(*, out: str = "pellucid-demo") -> int:
     """Train on real handwritten digits, evaluate, predict, and write a report: the whole way in under a minute.
 
@@ -211,6 +270,8 @@ VERBS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "predict": predict,
     "import": import_,
+    "filter": filter_,
+    "studio": studio,
     "demo": demo,
     "completion": completion,
 }
