@@ -61,7 +61,7 @@ def watched_page(browser: Browser, **options) -> Iterator[Page]:
     window.set_default_timeout(10_000)
     window.on("console", lambda message: _note_message(faults, message))
     window.on("pageerror", lambda error: faults.append(f"page error: {error}"))
-    window.on("requestfailed", lambda request: faults.append(f"failed request: {request.url[:200]}"))
+    window.on("requestfailed", lambda request: _note_failure(faults, request))
     window.on("request", lambda request: _note_request(faults, request.url))
     try:
         yield window
@@ -73,6 +73,11 @@ def watched_page(browser: Browser, **options) -> Iterator[Page]:
 def _note_message(faults: list[str], message) -> None:
     if message.type in ("error", "warning"):
         faults.append(f"console {message.type}: {message.text}")
+
+
+def _note_failure(faults: list[str], request) -> None:
+    if request.failure != "net::ERR_ABORTED":  # which is what becomes of a request when its page is left
+        faults.append(f"failed request: {request.url[:200]}: {request.failure}")
 
 
 def _note_request(faults: list[str], url: str) -> None:

@@ -585,6 +585,7 @@ def test_the_photograph_follows_the_kernel(page, studio):
     cell(page, "middle-cards", 1, 1).dblclick()
     page.keyboard.type("9")
     page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('photo-filter').kernel.values[4] === 9")
     kernel = page.locator("photo-filter").evaluate("(one) => one.kernel")
     assert kernel == {"shape": [3, 3], "values": [-1, -1, -1, -1, 9, -1, -1, -1, -1]}
     page.locator("#preset").select_option("photo-gaussian")
