@@ -592,3 +592,18 @@ def test_the_photograph_follows_the_kernel(page, studio):
     page.wait_for_function("() => document.querySelector('photo-filter').kernel.values.length === 25")
     page.locator("#preset").select_option("d2l")
     assert page.locator("#photo").is_hidden()
+
+
+def test_the_title_says_when_the_example_was_changed(page, studio):
+    show(page, studio, "#preset=conv-3x3&pass=x&at=0,0,0")
+    assert page.locator("h1").inner_text() == "A 3 × 3 convolution"
+    show(page, studio, "#preset=conv-3x3&kernel_size=1")
+    assert page.locator("h1").inner_text() == "A 3 × 3 convolution, changed"
+    assert "Each output" not in page.locator("#lead").inner_text()
+    show(page, studio)
+    cell(page, "middle", 1, 1).click()
+    page.keyboard.type("1")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('h1').textContent.endsWith(', changed')")
+    page.locator("#reset").click()
+    page.wait_for_function("() => document.querySelector('h1').textContent === 'A 3 × 3 convolution'")

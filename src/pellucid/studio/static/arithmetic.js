@@ -1,6 +1,7 @@
 // @ts-check
 /** The page Arithmetic: takes over what the server drew, then draws what changes. */
 import { valueAt } from "./numerics/terms.js";
+import { isChanged } from "./state/fragment.js";
 import { LESSONS, PRESETS, isPhoto } from "./state/presets.js";
 import { exact, numeral } from "./show/numerals.js";
 import { say, spoken } from "./show/words.js";
@@ -34,21 +35,28 @@ function draw(level) {
   drawReadout();
   if (level === "selection") byId("spoken").textContent = spokenSum(store);
   if (level === "hover" || level === "selection") return;
+  drawTitle();
   drawPredict(store);
   drawFacts(store);
   drawPhoto(store, isPhoto(store.state.preset));
   if (level === "shape") drawFrame();
 }
 
-/** Titles, menus, words and complaints: what changes with preset, language or validity alone. */
+/** The preset's name and what it shows; of a state that was changed, only where it came from. */
+function drawTitle() {
+  const { preset } = store.state;
+  const changed = isChanged(store.state);
+  byId("title").textContent = changed ? say("changed", { name: say(preset) }) : say(preset);
+  byId("lead").textContent = say(changed ? "changed.lead" : `${preset}.lead`);
+  document.title = `${byId("title").textContent} – pellucid`;
+}
+
+/** Menus, words and complaints: what changes with preset, language or validity alone. */
 function drawFrame() {
   document.documentElement.lang = spoken();
   for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-say]"))) {
     element.textContent = say(element.dataset.say ?? "");
   }
-  byId("title").textContent = say(store.state.preset);
-  byId("lead").textContent = say(`${store.state.preset}.lead`);
-  document.title = `${say(store.state.preset)} – pellucid`;
   const problems = store.problems.map((problem) => say(problem.key, problem.values));
   byId("problem").textContent = store.draft ? [...problems, say("error.kept")].join(" ") : problems.join(" ");
   byId("problem").hidden = !problems.length;

@@ -130,6 +130,8 @@ const WORDS = {
   "padding.numbers": ["numbers", "nombres"],
   "flip": ["true convolution", "vraie convolution"],
   "flip.note": ["filter turned by 180°", "filtre tourné de 180°"],
+  "changed": ["{name}, changed", "{name}, modifié"],
+  "changed.lead": ["An example with other numbers or arguments. Its address holds all of them.", "Un exemple avec d’autres nombres ou arguments. Son adresse les contient tous."],
   "reset": ["Back to the example", "Revenir à l’exemple"],
   "export": ["Take it with you", "À emporter"],
   "export.code": ["Copy PyTorch code", "Copier le code PyTorch"],

@@ -137,6 +137,13 @@ const SETTINGS = /** @type {const} */ ([
   ...FLAGS,
 ]);
 
+/** Whether this is another layer, or are other numbers, than the preset's. @param {State} state */
+export const isChanged = (state) =>
+  format(state, "en")
+    .slice(1)
+    .split("&")
+    .some((part) => !/^(preset|pass|at|ask)=/.test(part));
+
 /** The shortest fragment that gives this state again. @param {State} state @param {string} lang */
 export function format(state, lang) {
   const numbers = numbersOf(state.preset);
