@@ -18,11 +18,10 @@ from scipy import ndimage
 from torch.nn import functional
 
 from benchmarks.machine import header
-from pellucid.filtering import LARGE_VALUES, _threads
+from pellucid.cores import usable_cores
 from pellucid.image import read_image, write_image
 from pellucid.ops.kernels import Kernel, read_kernel
 from pellucid.ops.responses import filter_image
-from pellucid.png import write_png
 
 ROUNDS = 5
 KERNELS = ("edge", "sobel-x", "box", "gaussian", "box:15")
@@ -66,32 +65,22 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def encode(path: Path, pixels: np.ndarray) -> None:
-    if path.suffix == ".png" and pixels.size >= LARGE_VALUES:
-        with path.open("wb") as handle:
-            write_png(handle, pixels, threads=_threads())
-    else:
-        write_image(path, pixels)
-
-
 def stages(folder: Path, picture: np.ndarray) -> None:
     print("\nstage                      JPEG in, PNG out   PNG in, PNG out   JPEG in, JPEG out   (seconds, medians)")
     for name in ("in.jpg", "in.png"):
-        write_image(folder / name, picture) if name == "in.jpg" else encode(folder / name, picture)
+        write_image(folder / name, picture)
     kernel, ways = read_kernel("edge"), (("in.jpg", "out.png"), ("in.png", "out.png"), ("in.jpg", "out.jpg"))
     rows: dict[str, list[float]] = {}
     for source, target in ways:
         pixels = read_image(folder / source).pixels
-        shown = filter_image(pixels, kernel, threads=_threads()).pixels
+        shown = filter_image(pixels, kernel, threads=usable_cores()).pixels
         for stage, work in {
             "decode": lambda source=source: read_image(folder / source),
-            "filter": lambda pixels=pixels: filter_image(pixels, kernel, threads=_threads()),
-            "encode": lambda target=target, shown=shown: encode(folder / target, shown),
-            "encode, Pillow as it is": lambda target=target, shown=shown: write_image(folder / target, shown),
+            "filter": lambda pixels=pixels: filter_image(pixels, kernel, threads=usable_cores()),
+            "encode": lambda target=target, shown=shown: write_image(folder / target, shown),
             "the whole command": lambda source=source, target=target: command(folder, source, target),
         }.items():
-            rounds = 1 if "Pillow" in stage else ROUNDS
-            rows.setdefault(stage, []).append(statistics.median(seconds(work) for _ in range(rounds)))
+            rows.setdefault(stage, []).append(statistics.median(seconds(work) for _ in range(ROUNDS)))
     for stage, row in rows.items():
         print(f"{stage:<26} {row[0]:>16.2f} {row[1]:>17.2f} {row[2]:>19.2f}")
 
@@ -108,7 +97,7 @@ def compare(picture: np.ndarray) -> None:
     for name in KERNELS:
         kernel = read_kernel(name)
         ways = (
-            lambda kernel=kernel: filter_image(picture, kernel, threads=_threads()),
+            lambda kernel=kernel: filter_image(picture, kernel, threads=usable_cores()),
             lambda kernel=kernel: filter_image(picture, kernel),
             lambda kernel=kernel: by_scipy(picture, kernel),
             lambda kernel=kernel: by_torch(picture, kernel),
@@ -126,7 +115,7 @@ if __name__ == "__main__":
     print(header())
     size = float(sys.argv[1]) if len(sys.argv) > 1 else 24
     large = drawn(size)
-    print(f"{large.shape[1]} x {large.shape[0]} pixels in colour; {_threads()} threads; Pillow {Image.__version__}")
+    print(f"{large.shape[1]} x {large.shape[0]} pixels in colour; {usable_cores()} threads; Pillow {Image.__version__}")
     with tempfile.TemporaryDirectory() as scratch:
         stages(Path(scratch), large)
     compare(large)

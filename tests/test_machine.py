@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid import machine
+from pellucid.cores import usable_cores
 from pellucid.errors import UsageError
-from pellucid.machine import arithmetic, best_device, describe, fast_precision, keep_memory, processor, usable_cores
+from pellucid.machine import arithmetic, best_device, describe, fast_precision, keep_memory, processor
 
 CPU = torch.device("cpu")
 

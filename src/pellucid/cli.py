@@ -192,7 +192,7 @@ def filter_(
     Args:
         image: The picture.
         kernel: A name (edge, sobel-x, gaussian:7:1.5 for size and sigma) or a matrix, as "0 1 0 / 1 -4 1 / 0 1 0".
-        out: The .png or .jpg to write. Derived: photo-edge.png in this folder.
+        out: The .png or .jpg to write. Derived: photo-edge.jpg (of a JPEG) or .png, in this folder.
         side_by_side: Write the picture and what became of it next to each other.
         padding_mode: What lies beyond the edges.
         show: How responses become bytes. Derived: absolute for kernels that sum to zero, else clip.
@@ -218,7 +218,6 @@ def studio(*, port: int = 8765, image: str | None = None, open: bool = False) ->
         image: The photograph on which the page tries kernels. Derived: the sample photograph of scikit-learn.
         open: Open the page in the browser.
     """
-    import webbrowser
 
     from pellucid.studio.server import serve
     from pellucid.terminal import note
@@ -227,6 +226,8 @@ def studio(*, port: int = 8765, image: str | None = None, open: bool = False) ->
         print(address, flush=True)
         note("Stop with Ctrl-C.")
         if open:
+            import webbrowser
+
             webbrowser.open(address)
 
     try:

@@ -1,6 +1,5 @@
 """A picture file through a kernel: read, filtered, written beside nothing that anybody would miss."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,19 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.cores import usable_cores
 from pellucid.errors import DataError, ImageError, UsageError
-from pellucid.files import atomic_path
 from pellucid.image import read_image, write_image
 from pellucid.ops.kernels import Kernel, read_kernel
 from pellucid.ops.responses import Filtered, Show, filter_image
 from pellucid.ops.windows import PaddingMode
-from pellucid.png import write_png
 
 __all__ = ["FilteredFile", "filter_file"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-LARGE_VALUES = 1 << 22  # from here on Pillow's PNG writer takes longer than the rest together
-MOST_THREADS = 8
 WHITE = 255
 
 
@@ -61,27 +57,31 @@ def filter_file(
     show: Show | None = None,
     side_by_side: bool = False,
 ) -> FilteredFile:
-    """Filter the picture in a file; without `out` the result is `photo-edge.png` in the current folder."""
+    """Filter the picture in a file; without `out` the result is `photo-edge` in the current folder.
+
+    A JPEG gives a JPEG then, and any other picture a PNG, which keeps every value and takes seconds where it is large.
+    """
     chosen = read_kernel(kernel)
     target = _free_name(Path(image), chosen) if out is None else _checked_out(Path(out), Path(image))
     try:
         picture = read_image(image)
     except ImageError as error:
         raise DataError(f"{image}: {error}") from error
-    found = filter_image(picture.pixels, chosen, padding_mode=padding_mode, show=show, threads=_threads())
+    found = filter_image(picture.pixels, chosen, padding_mode=padding_mode, show=show, threads=usable_cores())
     notes, shown = picture.notes, _beside(picture.pixels, found.pixels) if side_by_side else found.pixels
     del picture  # writing makes a copy, and a huge picture need not lie there twice meanwhile
-    _write(target, shown)
+    write_image(target, shown)
     return FilteredFile(image, target, chosen, found, notes)
 
 
 def _free_name(image: Path, kernel: Kernel) -> Path:
-    """`photo-edge.png`, or `photo-edge-2.png` where that is there already."""
+    """`photo-edge.jpg`, or `photo-edge-2.jpg` where that is there already."""
     stem, number = f"{image.stem}-{kernel.name}", 1
-    found = Path(f"{stem}.png")
+    suffix = image.suffix if image.suffix.lower() in SUFFIXES else ".png"
+    found = Path(f"{stem}{suffix}")
     while found.exists():
         number += 1
-        found = Path(f"{stem}-{number}.png")
+        found = Path(f"{stem}-{number}{suffix}")
     return found
 
 
@@ -100,17 +100,3 @@ def _beside(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uin
     height, width, channels = left.shape
     gap = np.full((height, max(4, width // 100), channels), WHITE, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
-
-
-def _write(path: Path, pixels: NDArray[np.uint8]) -> None:
-    if path.suffix.lower() != ".png" or pixels.size < LARGE_VALUES:
-        write_image(path, pixels)
-        return
-    with atomic_path(path) as draft, draft.open("wb") as handle:
-        write_png(handle, pixels, threads=_threads())
-
-
-def _threads() -> int:
-    """The cores this process may use. Not `machine.usable_cores`, whose module imports torch."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_THREADS)

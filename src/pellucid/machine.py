@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import functools
 import math
-import os
 import platform
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from pellucid.cores import usable_cores
 from pellucid.errors import UsageError
 
 __all__ = [
@@ -23,22 +23,10 @@ __all__ = [
     "fast_precision",
     "keep_memory",
     "processor",
-    "usable_cores",
 ]
 
 BF16_GAIN = 1.2
 """bf16 is chosen from this measured gain on; where processors have it, it is about 2, else below 1."""
-
-
-def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Cores this process may use: its affinity, and the container's processor quota rounded up."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota_file = cgroup / "cpu.max"
-    if quota_file.is_file():
-        quota, period = quota_file.read_text().split()
-        if quota != "max":
-            cores = min(cores, math.ceil(int(quota) / int(period)))
-    return max(1, cores)
 
 
 def best_device(wanted: str | None = None) -> torch.device:

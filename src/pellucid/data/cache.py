@@ -22,11 +22,11 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from pellucid.cores import usable_cores
 from pellucid.data.dataset import Dataset
 from pellucid.data.ledger import Note, Refusal
 from pellucid.errors import DataError, ImageError, PellucidError
 from pellucid.files import cache_folder, canonical_json, sha256_text, write_atomic
-from pellucid.machine import usable_cores
 from pellucid.preprocess import Preprocess
 from pellucid.types import Frame, Record
 

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from pellucid.config import TrainConfig
+from pellucid.cores import usable_cores
 from pellucid.data.cache import Decoded
 from pellucid.data.dataset import Dataset
 from pellucid.errors import DataError, ImageError, UsageError
-from pellucid.machine import best_device, fast_precision, usable_cores
+from pellucid.machine import best_device, fast_precision
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.base import AbstractTask

@@ -13,6 +13,7 @@ import torch
 from pellucid.catalog import find
 from pellucid.checkpoint import versions
 from pellucid.config import TrainConfig
+from pellucid.cores import usable_cores
 from pellucid.data.cache import Decoded, decode
 from pellucid.data.dataset import Dataset, open_dataset
 from pellucid.data.ledger import Ledger
@@ -20,7 +21,7 @@ from pellucid.data.loader import Loader
 from pellucid.errors import DataError, UsageError
 from pellucid.evaluation import batch_for
 from pellucid.files import write_atomic
-from pellucid.machine import best_device, describe, keep_memory, usable_cores
+from pellucid.machine import best_device, describe, keep_memory
 from pellucid.models.base import build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.base import AbstractTask
