@@ -3,8 +3,10 @@
 import itertools
 import re
 
+import numpy as np
 import pytest
 
+from pellucid.ops.kernels import KERNELS
 from tests.browser import text_contrasts, watched_page
 
 pytestmark = pytest.mark.browser
@@ -581,13 +583,13 @@ def test_where_copying_is_refused_the_text_stands_there(page, studio):
 def test_the_photograph_follows_the_kernel(page, studio):
     show(page, studio, "#preset=photo-edge")
     page.wait_for_selector("photo-filter canvas")
-    assert page.locator("photo-filter").evaluate("(one) => one.kernel.values[4]") == 8
+    assert page.locator("photo-filter").evaluate("(one) => one.kernel.values[4]") == -4
     cell(page, "middle-cards", 1, 1).dblclick()
     page.keyboard.type("9")
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelector('photo-filter').kernel.values[4] === 9")
     kernel = page.locator("photo-filter").evaluate("(one) => one.kernel")
-    assert kernel == {"shape": [3, 3], "values": [-1, -1, -1, -1, 9, -1, -1, -1, -1]}
+    assert kernel == {"shape": [3, 3], "values": [0, 1, 0, 1, 9, 1, 0, 1, 0]}
     page.locator("#preset").select_option("photo-gaussian")
     page.wait_for_function("() => document.querySelector('photo-filter').kernel.values.length === 25")
     page.locator("#preset").select_option("d2l")
@@ -607,3 +609,11 @@ def test_the_title_says_when_the_example_was_changed(page, studio):
     page.wait_for_function("() => document.querySelector('h1').textContent.endsWith(', changed')")
     page.locator("#reset").click()
     page.wait_for_function("() => document.querySelector('h1').textContent === 'A 3 × 3 convolution'")
+
+
+def test_the_photographs_kernels_are_those_of_the_command_line(page, studio):
+    for name in ("edge", "sharpen", "box"):
+        show(page, studio, f"#preset=photo-{name}")
+        page.wait_for_selector("photo-filter canvas")
+        kernel = page.locator("photo-filter").evaluate("(one) => one.kernel")
+        assert np.allclose(np.reshape(kernel["values"], kernel["shape"]), KERNELS[name].values)

@@ -28,7 +28,7 @@ const WORDS = {
   "relu": ["ReLU", "ReLU"],
   "relu.lead": ["What is negative becomes zero, the rest passes.", "Ce qui est négatif devient zéro, le reste passe."],
   "photo-edge": ["Edges", "Contours"],
-  "photo-edge.lead": ["Eight times the pixel minus its neighbours: flat areas vanish.", "Huit fois le pixel moins ses voisins : les aplats disparaissent."],
+  "photo-edge.lead": ["The four neighbours minus four times the pixel: flat areas vanish.", "Les quatre voisins moins quatre fois le pixel : les aplats disparaissent."],
   "photo-box": ["Box blur", "Flou uniforme"],
   "photo-box.lead": ["The mean of nine pixels.", "La moyenne de neuf pixels."],
   "photo-sharpen": ["Sharpen", "Netteté"],

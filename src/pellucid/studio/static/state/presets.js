@@ -58,7 +58,7 @@ export const PRESETS = [
     numbers: { x: tensor([1, 4, 4], grid("5 3 1 9 / 2 4 5 6 / 7 8 5 6 / 1 3 4 5")) } },
   { name: "relu", lesson: "layers", set: { operation: "relu", at: [0, 0, 0] },
     numbers: { x: tensor([1, 5, 5], DECK_Y) } },
-  { name: "photo-edge", lesson: "photo", set: photo, numbers: onRoof(3, grid("-1 -1 -1 / -1 8 -1 / -1 -1 -1")) },
+  { name: "photo-edge", lesson: "photo", set: photo, numbers: onRoof(3, grid("0 1 0 / 1 -4 1 / 0 1 0")) },
   { name: "photo-box", lesson: "photo", set: photo, numbers: onRoof(3, new Array(9).fill(1 / 9)) },
   { name: "photo-sharpen", lesson: "photo", set: photo, numbers: onRoof(3, grid("0 -1 0 / -1 5 -1 / 0 -1 0")) },
   { name: "photo-gaussian", lesson: "photo", set: { ...photo, kernel_size: [5, 5], padding: [2, 2] },
