@@ -17,6 +17,7 @@ from typing import Any
 from pellucid.catalog import catalogue, find, suggestion
 from pellucid.data.fetch import SETS, fetch_set
 from pellucid.data.ledger import Ledger
+from pellucid.data.masks import AbstractMask
 from pellucid.errors import DataError, UsageError
 from pellucid.files import canonical_json, sha256_file
 from pellucid.image import Image, read_image
@@ -27,6 +28,7 @@ __all__ = [
     "Dataset",
     "claim_folder",
     "class_lines",
+    "files_of",
     "open_dataset",
     "ordered_classes",
     "split_named",
@@ -73,8 +75,8 @@ class Dataset:
         return _format(self.format).image(self.root, record)
 
     def digests(self) -> dict[Path, str]:
-        """SHA-256 of the bytes of every file used, by its path below `root`."""
-        paths = sorted({record.path for records in self.splits.values() for record in records})
+        """SHA-256 of the bytes of every file used, images and masks, by its path below `root`."""
+        paths = sorted({path for records in self.splits.values() for record in records for path in files_of(record)})
         with ThreadPoolExecutor(4) as pool:
             found = pool.map(lambda path: sha256_file(self.root / path), paths)
             return dict(zip(paths, found, strict=True))
@@ -85,7 +87,8 @@ class Dataset:
         total = hashlib.sha256(canonical_json([self.task, self.classes]).encode())
         for name in sorted(self.splits):
             for record in self.splits[name]:
-                row = [name, record.path.as_posix(), record.item, _plain(record.label), digests[record.path]]
+                found = [digests[path] for path in files_of(record)]
+                row = [name, record.path.as_posix(), record.item, _plain(record.label), *found]
                 total.update(canonical_json(row).encode())
         return total.hexdigest()
 
@@ -96,6 +99,12 @@ class Dataset:
             for name, records in self.splits.items()
         }
         return dataclasses.replace(self, classes=classes, splits=splits)
+
+
+def files_of(record: Record) -> tuple[Path, ...]:
+    """The file of the image, and those of its mask where it has one."""
+    masks = record.label.files if isinstance(record.label, AbstractMask) else ()
+    return (record.path, *masks)
 
 
 class AbstractFormat(ABC):
