@@ -16,8 +16,9 @@ from torch import nn
 
 from benchmarks.machine import header
 from pellucid.config import TrainConfig
-from pellucid.data.cache import Decoded, StoredPixels
+from pellucid.data.cache import Decoded
 from pellucid.data.loader import Loader
+from pellucid.data.pixels import StoredPixels
 from pellucid.machine import keep_memory
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
@@ -49,7 +50,9 @@ def our_steps(model: AbstractModel, loader: Loader, preprocess: Preprocess, step
     settings = TrainConfig(
         optimizer="sgd", precision="bf16", size=preprocess.size[0], batch=loader.batch, save_seconds=1e9
     )
-    filled, _ = fill_settings(settings, parameters=sum(weight.numel() for weight in model.parameters()), steps=steps)
+    filled, _ = fill_settings(
+        settings, loader.task, parameters=sum(weight.numel() for weight in model.parameters()), steps=steps
+    )
     events = fit(model, loader.task, loader, None, Plan(filled, preprocess, steps))
     return (event for event in events if isinstance(event, Stepped))
 
@@ -62,7 +65,7 @@ def cached(classes: int, side: int, count: int, folder: Path) -> Loader:
     records = tuple(Record(Path(str(place)), place % classes) for place in range(count))
     sizes = np.full((count, 2), margin)
     preprocess = Preprocess((margin, margin), "stretch", 3, (0.5,) * 3, (0.25,) * 3)
-    decoded = Decoded(records, StoredPixels(array, np.arange(count)), preprocess, sizes, (), (), None)
+    decoded = Decoded(records, StoredPixels(array), preprocess, sizes, np.zeros((count, 0), int), (), (), None)
     return Loader(decoded, Classify(tuple(map(str, range(classes)))), 1)
 
 

@@ -59,7 +59,10 @@ def sample_panels(names, counts, pictures):
         Curve("Precision", "recall", "precision", (("net", (0.1, 0.1, 0.5), (1.0, 0.9, 0.8)),)),
         Table("Classes", ("class", "images", "f1"), tuple((n, 10, r) for n, r in zip(names, recall, strict=True))),
         Table("Odd cells", ("what", "value"), (("none", None), ("nan", math.nan), ("minus", -1234.5))),
-        Gallery("Mistakes", tuple(Picture(im, f"is {HOSTILE}", f) for im, f in zip(images, files, strict=True))),
+        Gallery(
+            "Mistakes",
+            tuple(Picture((("photo", im),), f"is {HOSTILE}", f) for im, f in zip(images, files, strict=True)),
+        ),
     )
 
 

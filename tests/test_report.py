@@ -254,8 +254,8 @@ def test_a_diverged_history_is_still_drawn():
 
 
 def test_odd_pictures_and_names_fit():
-    dot = Picture(np.zeros((1, 1, 3), np.uint8), "", "caf\udce9\n.png")
-    long = Picture(np.zeros((3, 900, 1), np.uint8), "x" * 5000, "y" * 300)
+    dot = Picture((("photo", np.zeros((1, 1, 3), np.uint8)),), "", "caf\udce9\n.png")
+    long = Picture((("photo", np.zeros((3, 900, 1), np.uint8)),), "x" * 5000, "y" * 300)
     ledger = Ledger({}, (Refusal("a\udcff.png", "r", "c"),))
     run = sample_run()
     gallery = replace(run.panels[-1], pictures=(dot, long))

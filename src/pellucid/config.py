@@ -36,7 +36,10 @@ class TrainConfig:
     format: str | None = None
     """Format of the data (folder, table, idx, cifar). Derived from the files."""
     size: int | None = None
-    """Side of the square image the network sees, in pixels. Derived from the model and the images."""
+    """Side of the square the network sees, in pixels: the image, or pieces of it to segment. Derived from model and
+    images."""
+    scale: float | None = None
+    """Share of their own size at which photos are segmented. Derived from the images: 1 unless they are large."""
     batch: int | None = None
     """Images a step. Derived from the model and the number of images."""
     accumulate: int = 1
@@ -64,8 +67,10 @@ class TrainConfig:
     ema: float | None = None
     """Decay of the running mean of the weights, which is what is saved and judged. 0 is off. Derived from the steps."""
 
-    smoothing: float = 0.1
-    """Label smoothing: share of the target spread over all classes."""
+    smoothing: float | None = None
+    """Label smoothing: share of the target spread over all classes. Derived from the task."""
+    dice: float | None = None
+    """Weight of the Dice loss beside the cross entropy, in segmentation. Derived: 0.5."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: a class counts as much as any other, however few images it has."""
     hflip: float = 0.5
@@ -73,11 +78,12 @@ class TrainConfig:
     shift: float | None = None
     """Largest shift as a share of the side. Derived from the size."""
     zoom: float | None = None
-    """Smallest share of the side that a training crop shows. Derived from the size."""
+    """Smallest share of the side that a training crop shows; pieces of images to segment are from this to 1 over this
+    as wide as the network's view. Derived from the task and the size."""
     rotate: float = 0.0
     """Largest rotation in degrees."""
-    color: float = 0.0
-    """Strength of changes in brightness, contrast and saturation, 0 to 1."""
+    color: float | None = None
+    """Strength of changes in brightness, contrast and saturation, 0 to 1. Derived from the task."""
     erase: float = 0.0
     """Side of a square that is greyed out, as a share of the image's side."""
     mixup: float = 0.0
@@ -87,8 +93,8 @@ class TrainConfig:
 
     patience: int | None = None
     """Stop after this many evaluations without a better figure on the validation split."""
-    evaluate_every: int = 1
-    """Epochs between evaluations on the validation split."""
+    evaluate_every: int | None = None
+    """Epochs between evaluations on the validation split. Derived: some thirty evaluations in a run."""
     save_seconds: float = 60.0
     """Seconds between checkpoints; a run stopped at any moment goes on from the last to the same bits."""
     val: float = 0.1
@@ -127,6 +133,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "split_seed": (0, 2**63 - 1),
     "threads": (1, 4096),
     "size": (8, 4096),
+    "scale": (0.01, 1),
     "batch": (1, 1 << 20),
     "accumulate": (1, 1 << 16),
     "lr": (0, 1e6),
@@ -136,6 +143,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "clip": (1e-9, 1e9),
     "ema": (0, 0.999999),
     "smoothing": (0, 0.99),
+    "dice": (0, 100),
     "hflip": (0, 1),
     "shift": (0, 0.5),
     "zoom": (0.05, 1),

@@ -6,31 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pellucid.data.cache import Decoded, decode
 from pellucid.data.dataset import Dataset, open_dataset
 from pellucid.data.loader import Loader
 from pellucid.errors import DataError, UsageError
-from pellucid.machine import arithmetic
 from pellucid.metrics.intervals import paired_bootstrap
 from pellucid.models.base import AbstractModel
 from pellucid.prediction import Predictor, load
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.base import AbstractMetric, AbstractTask, Scores
+from pellucid.tiling import decoded
 
 __all__ = [
     "Evaluation",
     "Judged",
-    "batch_for",
     "evaluate",
     "evaluation_of",
     "judge",
     "match_classes",
     "measure",
 ]
-
-PIXELS_A_BATCH = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +109,11 @@ def judge(predictor: Predictor, dataset: Dataset, split: str, *, cap: int | None
         )
     dataset = match_classes(dataset, predictor.task)
     preprocess = predictor.manifest.preprocess
-    decoded = decode(dataset, split, preprocess, dataset.digests(), cap=cap)
-    if not decoded.records:
+    images = decode(dataset, split, preprocess, dataset.digests(), cap=cap)
+    if not images.records:
         raise DataError(f"No image of the {split!r} split of {dataset.root} can be read. See `pellucid check`.")
-    loader = Loader(decoded, predictor.task, batch_for(preprocess))
-    metric = measure(predictor.model, predictor.task, loader, preprocess, predictor.device, "fp32")
-    return Judged(metric, decoded)
+    metric = measure(predictor.model, predictor.task, Loader(images, predictor.task), preprocess, "fp32")
+    return Judged(metric, images)
 
 
 def evaluation_of(task: str, split: str, judged: Judged, comparison: dict[str, Any] | None = None) -> Evaluation:
@@ -126,28 +121,20 @@ def evaluation_of(task: str, split: str, judged: Judged, comparison: dict[str, A
     return Evaluation(task, split, judged.metric.scores(), len(judged.decoded.refused), comparison)
 
 
-def batch_for(preprocess: Preprocess) -> int:
-    """Images a batch in evaluation, by their size."""
-    return max(1, min(500, PIXELS_A_BATCH // (preprocess.size[0] * preprocess.size[1])))
-
-
-@torch.inference_mode()
 def measure(
     model: AbstractModel,
     task: AbstractTask,
     loader: Loader,
     preprocess: Preprocess,
-    device: torch.device,
     precision: str | None,
+    *,
+    brief: bool = False,
 ) -> AbstractMetric:
-    """The task's metric over every image of a loader."""
-    metric = task.metric()
+    """The task's metric over every image of a loader; a `brief` one knows its headline and no more."""
+    metric = task.metric(brief=brief)
     model.eval()
     for batch in loader.in_order():
-        images = preprocess.normalise(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
-        with arithmetic(device, precision):
-            outputs = model(images)
-        metric.add(model.decode(outputs), batch.targets)
+        metric.add(decoded(model, task, preprocess, batch.images, precision), batch.targets)
     return metric
 
 

@@ -53,9 +53,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One image, uint8 H W C, with a caption and the name of its file."""
+    """One image with a caption and the name of its file, as one or several named views of it, uint8 H W C."""
 
-    pixels: Any
+    views: tuple[tuple[str, Any], ...]
     caption: str
     name: str
 

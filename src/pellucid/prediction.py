@@ -4,7 +4,7 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,17 @@ from torch import Tensor
 from pellucid.catalog import find
 from pellucid.checkpoint import Manifest, load_model
 from pellucid.errors import ImageError, UsageError
-from pellucid.image import SUFFIXES, read_image
+from pellucid.image import SUFFIXES, read_header, read_image
 from pellucid.machine import best_device, keep_memory
 from pellucid.models.base import AbstractModel
 from pellucid.tasks.base import AbstractPrediction, AbstractTask
+from pellucid.tiling import decoded
 from pellucid.types import Frame
 
 __all__ = ["Predicted", "Predictor", "list_images", "load", "predict"]
+
+PIXELS_A_BATCH = 32_000_000
+"""Of photos that are held at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +36,27 @@ class Predictor:
     model: AbstractModel
     task: AbstractTask
     manifest: Manifest
-    device: torch.device
 
     def __call__(self, photos: Sequence[UInt8[np.ndarray, "_ _ _"]]) -> list[AbstractPrediction]:
-        """One prediction a photo, in the photo's own pixels."""
-        if not photos:
-            return []
+        """One prediction a photo, in the photo's own pixels; neighbours of one size in the network go through it
+        together."""
+        frame = self.manifest.preprocess.frame
+        groups = groupby(photos, lambda photo: frame(*photo.shape[:2]).network)
+        return [prediction for _, group in groups for prediction in self._together(list(group))]
+
+    def _together(self, photos: Sequence[UInt8[np.ndarray, "_ _ _"]]) -> list[AbstractPrediction]:
         preprocess = self.manifest.preprocess
         pixels = np.stack([preprocess.pixels(photo) for photo in photos])
-        decoded = self.decoded(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+        found = self.decoded(torch.from_numpy(pixels).permute(0, 3, 1, 2))
         frames = [preprocess.frame(*photo.shape[:2]) for photo in photos]
-        return [self._one(decoded, place, frame) for place, frame in enumerate(frames)]
+        return [self._one(found, place, frame) for place, frame in enumerate(frames)]
 
-    def _one(self, decoded: dict[str, Tensor], place: int, frame: Frame) -> AbstractPrediction:
-        return self.task.prediction({name: value[place] for name, value in decoded.items()}, frame)
+    def _one(self, found: dict[str, Tensor], place: int, frame: Frame) -> AbstractPrediction:
+        return self.task.prediction({name: value[place] for name, value in found.items()}, frame)
 
-    @torch.inference_mode()
     def decoded(self, pixels: UInt8[Tensor, "n c h w"]) -> dict[str, Tensor]:
         """Decoded outputs for network pixels."""
-        images = self.manifest.preprocess.normalise(pixels.to(self.device))
-        images = images.contiguous(memory_format=torch.channels_last)
-        return self.model.decode(self.model(images))
+        return decoded(self.model, self.task, self.manifest.preprocess, pixels)
 
 
 def load(path: str | Path, *, device: str | None = None) -> Predictor:
@@ -61,7 +65,7 @@ def load(path: str | Path, *, device: str | None = None) -> Predictor:
     model, manifest = load_model(path)
     place = best_device(device)
     model.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Predictor(model, find("TASKS", manifest.task)(manifest.classes), manifest, place)
+    return Predictor(model, find("TASKS", manifest.task)(manifest.classes), manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,32 @@ def predict(
 ) -> Iterator[Predicted]:
     """Predictions for image files, in order; a file that cannot be read gives one with an error."""
     predictor = model if isinstance(model, Predictor) else load(model)
-    waiting = iter(images)
     with ThreadPoolExecutor(threads) as pool:
-        while paths := [str(path) for path in islice(waiting, batch)]:
+        for paths in _batches(images, batch):
             yield from _predict_batch(predictor, paths, list(pool.map(_read, paths)))
+
+
+def _batches(images: Iterable[str | Path], most: int) -> Iterator[list[str]]:
+    """Paths in batches of at most so many images and of as few pixels as fit the memory, by what their headers say."""
+    paths: list[str] = []
+    pixels = 0
+    for path in map(str, images):
+        size = _pixels(path)
+        if paths and (len(paths) == most or pixels + size > PIXELS_A_BATCH):
+            yield paths
+            paths, pixels = [], 0
+        paths.append(path)
+        pixels += size
+    if paths:
+        yield paths
+
+
+def _pixels(path: str) -> int:
+    try:
+        height, width, _ = read_header(path)
+    except ImageError:  # said when it is read
+        return 0
+    return height * width
 
 
 def _read(path: str) -> UInt8[np.ndarray, "_ _ _"] | ImageError:

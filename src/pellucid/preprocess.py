@@ -18,11 +18,11 @@ from torch.nn import functional
 from pellucid.errors import ModelError, UsageError
 from pellucid.types import Frame
 
-__all__ = ["Preprocess", "resize"]
+__all__ = ["Preprocess", "resize", "resize_nearest"]
 
 LETTERBOX_GREY = 114
 
-Rule = Literal["stretch", "crop", "letterbox"]
+Rule = Literal["stretch", "crop", "letterbox", "scale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class Preprocess:
 
     `size` is (height, width) in network pixels. `rule` is how a photo of another shape gets there: `stretch` changes
     its proportions; `crop` scales it until the size is `crop` of it and cuts out the centre; `letterbox` shows all of
-    it and fills the rest with grey. `channels` is 1 or 3; `mean` and `std` are per channel, of values from 0 to 1.
+    it and fills the rest with grey; `scale` shows all of it at `scale` of its own size, whatever size that gives, and
+    `size` is that of the pieces a network is trained on. `channels` is 1 or 3; `mean` and `std` are per channel, of
+    values from 0 to 1.
     """
 
     size: tuple[int, int]
@@ -40,6 +42,7 @@ class Preprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     crop: float = 1.0
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what no photo could go through."""
@@ -50,21 +53,27 @@ class Preprocess:
             )
         if self.rule not in get_args(Rule):
             raise ModelError(f"Preprocess with rule {self.rule!r}: it is one of {', '.join(get_args(Rule))}.")
-        if min(self.size) < 1 or not 0 < self.crop <= 1:
+        if min(self.size) < 1 or not (0 < self.crop <= 1 and 0 < self.scale <= 1):
             raise ModelError(
-                f"Preprocess of size {self.size}, crop {self.crop}: sides are 1 or more, crop is above 0 and at most 1."
+                f"Preprocess of size {self.size}, crop {self.crop}, scale {self.scale}: sides are 1 or more, crop and "
+                "scale above 0 and at most 1."
             )
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise ModelError(f"Preprocess with mean {self.mean}, std {self.std}: all are finite, and std is positive.")
 
+    @property
+    def one_size(self) -> bool:
+        """Whether every photo becomes as many network pixels as any other."""
+        return self.rule != "scale"
+
     def frame(self, height: int, width: int) -> Frame:
-        """Where a photo of this size comes to lie in the network's square."""
-        rows, columns = self.size
+        """Where a photo of this size comes to lie in network pixels."""
+        rows, columns = self.size if self.one_size else self._inner(height, width)
         inner_rows, inner_columns = self._inner(height, width)
         offset = (round((rows - inner_rows) / 2), round((columns - inner_columns) / 2))
         return Frame(
             photo=(height, width),
-            network=self.size,
+            network=(rows, columns),
             scale=(inner_rows / height, inner_columns / width),
             offset=(float(offset[0]), float(offset[1])),
         )
@@ -74,7 +83,7 @@ class Preprocess:
         _check_photo(photo)
         photo = _match_channels(photo, self.channels)
         inner = resize(photo, self._inner(*photo.shape[:2]))
-        if inner.shape[:2] == self.size:
+        if inner.shape[:2] == self.size or not self.one_size:
             return inner
         frame = self.frame(*photo.shape[:2])
         top, left = int(frame.offset[0]), int(frame.offset[1])
@@ -91,7 +100,7 @@ class Preprocess:
         return pixels.float() * gain.view(1, -1, 1, 1) - shift.view(1, -1, 1, 1)
 
     def resized(self, size: int) -> "Preprocess":
-        """The same way to a square of another side."""
+        """The same way to a square of another side; under the rule `scale` the photos stay what they are."""
         return dataclasses.replace(self, size=(size, size))
 
     def margin(self) -> "Preprocess":
@@ -124,6 +133,8 @@ class Preprocess:
             case "letterbox":
                 scale = min(rows / height, columns / width)
                 return max(1, round(height * scale)), max(1, round(width * scale))
+            case "scale":
+                return max(1, round(height * self.scale)), max(1, round(width * self.scale))
 
 
 def resize(photo: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "rows columns c"]:
@@ -135,6 +146,14 @@ def resize(photo: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np
         planes = planes.transpose(0, 1)
     small = functional.interpolate(planes, size=size, mode="bilinear", antialias=True)
     return np.ascontiguousarray(small.view(-1, *size).permute(1, 2, 0).numpy())
+
+
+def resize_nearest(mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "rows columns"]:
+    """A mask at (rows, columns): each pixel is the one that its centre falls on, so that no class is made up."""
+    if mask.shape == size:
+        return mask
+    places = [((2 * np.arange(new) + 1) * old) // (2 * new) for old, new in zip(mask.shape, size, strict=True)]
+    return np.ascontiguousarray(mask[np.ix_(*places)])
 
 
 def _check_photo(photo: np.ndarray) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Batch", "Frame", "Record"]
+__all__ = ["Batch", "Frame", "Record", "Tile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +45,15 @@ class Batch:
     images: Any
     targets: Any
     positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A piece of an image that goes through a network by itself, and the part of it that it answers for.
+
+    Half-open pixel bounds (top, left, bottom, right) in the image; `own` lies inside `seen`, and the `own` parts of all
+    tiles cover the image once.
+    """
+
+    seen: tuple[int, int, int, int]
+    own: tuple[int, int, int, int]

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from pellucid.data import cache
-from pellucid.data.cache import FreshPixels, StoredPixels, decode
+from pellucid.data.cache import decode
 from pellucid.data.dataset import open_dataset
+from pellucid.data.pixels import FreshPixels, StoredPixels
 from pellucid.errors import DataError, PellucidError
 from pellucid.preprocess import Preprocess
 from tests.drawn import make_image_folder
@@ -46,7 +47,7 @@ def refuse_decoding(monkeypatch) -> None:
     def fail(*_arguments):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(cache, "_decoded", fail)
+    monkeypatch.setattr(cache, "_developed", fail)
 
 
 def test_cached_and_fresh_pixels_are_the_same(image_folder):
@@ -153,7 +154,7 @@ def test_drafts_of_others_are_left_alone_until_they_are_old(tmp_path, home):
     young, old = home / ".a.1.2.new", home / ".b.1.2.new"
     for draft in (young, old):
         draft.mkdir(parents=True)
-        (draft / "pixels.bin").write_bytes(b"x" * 10 * ENTRY)
+        (draft / "images.bin").write_bytes(b"x" * 10 * ENTRY)
     os.utime(old, times=(time.time() - 90_000,) * 2)
     found = decoded(make_image_folder(tmp_path / "0"), cap=ENTRY + 3000)
     assert entries(home) == {young.name, found.cached.name}
@@ -180,13 +181,13 @@ def test_nothing_half_written_is_left_or_believed(image_folder, home, monkeypatc
     assert len(decoded(image_folder).records) == 36
 
 
-@pytest.mark.parametrize("damage", ["pixels.bin", "facts.json", "cut", "both"])
+@pytest.mark.parametrize("damage", ["images.bin", "facts.json", "cut", "both"])
 def test_an_entry_that_lost_a_part_is_built_again(image_folder, damage):
     """As cleaners of temporary folders and killed evictions leave it."""
     found = decoded(image_folder)
     expected, entry = every(found), found.cached
     if damage == "cut":
-        (entry / "pixels.bin").write_bytes((entry / "pixels.bin").read_bytes()[:-1])
+        (entry / "images.bin").write_bytes((entry / "images.bin").read_bytes()[:-1])
     elif damage == "both":
         shutil.rmtree(entry)
         entry.mkdir()
@@ -231,9 +232,9 @@ def test_a_slower_builder_takes_the_entry_of_the_faster(image_folder, monkeypatc
     """The other's rename comes between the look and one's own."""
     place = cache._place
 
-    def late(draft, entry, shape):
+    def late(draft, entry):
         shutil.copytree(draft, entry)
-        place(draft, entry, shape)
+        place(draft, entry)
 
     monkeypatch.setattr(cache, "_place", late)
     assert len(decoded(image_folder).records) == 36
@@ -255,4 +256,11 @@ def test_a_photo_that_is_damaged_during_training_is_named(image_folder):
 
 def test_facts_are_plain_json(image_folder):
     facts = json.loads((decoded(image_folder).cached / "facts.json").read_text())
-    assert facts == {"sizes": [[32, 32]] * 36, "refused": [], "notes": []}
+    assert facts == {
+        "kept": list(range(36)),
+        "sizes": [[32, 32]] * 36,
+        "marks": [[]] * 36,
+        "refused": [],
+        "notes": [],
+        "length": {"images": ENTRY, "masks": 0},
+    }

@@ -13,10 +13,11 @@ from pellucid.config import TrainConfig
 from pellucid.models.base import build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.classify import Classify
-from pellucid.training.budget import candidates, choose, measure_rate
+from pellucid.training.budget import choose, measure_rate
 from pellucid.training.plan import epochs_for
 from pellucid.types import Record
 
+LADDER = Classify(("a", "b")).ladder
 IMAGES = 60_000  # worth 12 passes
 
 
@@ -35,7 +36,7 @@ def macs(candidate) -> int:
 
 @pytest.mark.parametrize("side", [3, 8, 28, 32, 63, 64, 65, 70, 90, 100, 129, 200, 224, 1000])
 def test_candidates_ascend_in_work_and_fit_the_images(side):
-    ladder = candidates(side)
+    ladder = LADDER(side)
     work = [macs(candidate) for candidate in ladder]
     assert all(small < large for small, large in itertools.pairwise(work))
     assert len(ladder) >= 5
@@ -56,7 +57,7 @@ def rates(fitting: int, seconds: float):
 
 @given(fitting=st.integers(0, 7), seconds=st.floats(60, 1e5))
 def test_the_largest_that_fits_is_chosen_and_no_larger_one_measured(fitting, seconds):
-    ladder = candidates(28)
+    ladder = LADDER(28)
     rate, asked = rates(fitting, seconds)
     offer, why = choose(rate, ladder, IMAGES, seconds)
     place = max(fitting, 1)
@@ -75,8 +76,8 @@ def test_what_measuring_takes_is_gone(monkeypatch):
         now[0] += 30
         return 12.5 * IMAGES / 100
 
-    offer, _ = choose(rate, candidates(28), IMAGES, 100.0)
-    assert offer.candidate == candidates(28)[0]
+    offer, _ = choose(rate, LADDER(28), IMAGES, 100.0)
+    assert offer.candidate == LADDER(28)[0]
     assert offer.epochs == pytest.approx(12.5 * 0.7)
 
 

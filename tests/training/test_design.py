@@ -13,6 +13,7 @@ from pellucid.data.dataset import open_dataset
 from pellucid.errors import DataError, UsageError
 from pellucid.models.base import build_model
 from pellucid.preprocess import Preprocess
+from pellucid.tasks import classify
 from pellucid.tasks.classify import Classify
 from pellucid.training import design
 from pellucid.training.design import Draft, Look, draft, look, settle, with_statistics
@@ -71,7 +72,7 @@ def test_small_images_get_the_small_network_at_their_own_size(image_folder):
 
 
 def test_many_images_get_a_wider_network(image_folder, monkeypatch):
-    monkeypatch.setattr(design, "MANY", 36)
+    monkeypatch.setattr(classify, "MANY", 36)
     assert drafted(opened(image_folder)).architecture["width"] == 64
     assert "width" not in drafted(opened(image_folder), TrainConfig(model="resnet20")).architecture
 
@@ -173,7 +174,7 @@ def test_a_channel_that_never_varies_can_be_divided_by(image_folder):
 
 def settled(settings: TrainConfig, pace=None, images: int = 1000):
     given = Draft({}, PREPROCESS, dataclasses.replace(settings, size=32), {"model": "compact: so"})
-    return settle(given, PREPROCESS, images, 1000, pace)
+    return settle(given, Classify(("a", "b")), PREPROCESS, images, 1000, pace=pace)
 
 
 def test_the_length_of_a_run():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,14 +24,14 @@ PREPROCESS = Preprocess((32, 32), "stretch", 3, (0.4,) * 3, (0.25,) * 3)
 @pytest.fixture
 def loaders(image_folder):
     dataset = open_dataset(image_folder)
-    task = Classify(dataset.classes).counted(dataset.split("train"))
+    task = Classify(dataset.classes).counted(dataset.split("train"), np.zeros((0, 0), int))
     decoded = {name: decode(dataset, name, PREPROCESS, dataset.digests()) for name in ("train", "val")}
     return Loader(decoded["train"], task, 8, seed=1), Loader(decoded["val"], task, 50)
 
 
 def plan_of(steps=20, seconds=None, **settings) -> Plan:
     settings = {"precision": "fp32", "hflip": 0.0, "size": 32, "batch": 8} | settings
-    filled, _ = fill_settings(TrainConfig(**settings), parameters=100_000, steps=steps)
+    filled, _ = fill_settings(TrainConfig(**settings), Classify(("a", "b")), parameters=100_000, steps=steps)
     return Plan(filled, PREPROCESS, steps, seconds)
 
 
@@ -134,6 +135,6 @@ def test_balanced_class_weights_lift_the_rare_class(make_image_folder):
     for path in sorted((root / "disc").glob("*.png"))[3:]:
         path.unlink()
     dataset = open_dataset(root, val=0, test=0)
-    task = Classify(dataset.classes).counted(dataset.split("train"))
+    task = Classify(dataset.classes).counted(dataset.split("train"), np.zeros((0, 0), int))
     rows = task.soften(torch.tensor([0, 2]), TrainConfig(class_weights="balanced", smoothing=0.0))
     assert rows[1].sum() == pytest.approx(4 * rows[0].sum().item())

@@ -10,20 +10,22 @@ from hypothesis import strategies as st
 from pellucid.config import TrainConfig
 from pellucid.data.augment import Augment
 from pellucid.preprocess import Preprocess
+from pellucid.tasks.classify import Classify
 from pellucid.training.plan import Plan, augment_of, epochs_for, fill_settings, steps_for
 
 SMALL, LARGE = 100_000, 25_000_000
-OPEN = {"optimizer", "lr", "momentum", "weight_decay", "ema", "shift", "zoom"}
+OPEN = {"optimizer", "lr", "momentum", "weight_decay", "ema", "shift", "zoom", "smoothing", "color"}
+TASK = Classify(("a", "b"))
 
 
 def filled(parameters=SMALL, steps=5000, **given) -> TrainConfig:
-    return fill_settings(TrainConfig(**{"batch": 128, "size": 32} | given), parameters=parameters, steps=steps)[0]
+    return fill_settings(TrainConfig(**{"batch": 128, "size": 32} | given), TASK, parameters=parameters, steps=steps)[0]
 
 
 @pytest.mark.parametrize("parameters", [SMALL, LARGE])
 def test_everything_open_is_filled_with_its_reason(parameters):
     asked = TrainConfig(batch=128, size=32)
-    settings, reasons = fill_settings(asked, parameters=parameters, steps=5000)
+    settings, reasons = fill_settings(asked, TASK, parameters=parameters, steps=5000)
     assert set(reasons) == OPEN
     for name in OPEN:
         value = getattr(settings, name)
@@ -36,7 +38,8 @@ def test_everything_open_is_filled_with_its_reason(parameters):
 @pytest.mark.parametrize("parameters", [SMALL, LARGE])
 def test_what_is_given_stays(parameters):
     given = {"optimizer": "sgd", "lr": 0.0, "momentum": 0.0, "weight_decay": 0.0, "ema": 0.0, "shift": 0.0, "zoom": 0.9}
-    settings, reasons = fill_settings(TrainConfig(batch=128, size=32, **given), parameters=parameters, steps=5000)
+    given |= {"smoothing": 0.0, "color": 0.1}
+    settings, reasons = fill_settings(TrainConfig(batch=128, size=32, **given), TASK, parameters=parameters, steps=5000)
     assert {name: getattr(settings, name) for name in given} == given
     assert reasons == {}
 
@@ -80,7 +83,8 @@ def test_steps_reach_the_last_image_and_no_further(epochs, images, batch):
 
 def test_augmentation_is_that_of_the_settings():
     settings = filled(rotate=7.0, color=0.2, cutmix=1.0)
-    augment = augment_of(settings)
+    preprocess = Preprocess((32, 32), "stretch", 3, (0.4,) * 3, (0.2,) * 3)
+    augment = augment_of(Plan(settings, preprocess, 100))
     for field in dataclasses.fields(Augment):
         assert getattr(augment, field.name) == getattr(settings, field.name)
 

@@ -34,7 +34,9 @@ STILL = {"hflip": 0.0, "shift": 0.0, "zoom": 1.0}
 
 def plan_of(**given) -> Plan:
     settings = {"batch": 12, "size": 32, "precision": "fp32"} | STILL | given
-    return Plan(fill_settings(TrainConfig(**settings), parameters=1000, steps=100)[0], PREPROCESS, 100)
+    return Plan(
+        fill_settings(TrainConfig(**settings), Classify(("a", "b")), parameters=1000, steps=100)[0], PREPROCESS, 100
+    )
 
 
 def batch_of(count: int = 12, side: int = 32) -> Batch:

@@ -12,83 +12,52 @@ import os
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
 from pellucid.cores import usable_cores
-from pellucid.data.dataset import Dataset
+from pellucid.data.dataset import Dataset, files_of, plain_label
 from pellucid.data.ledger import Note, Refusal
-from pellucid.errors import DataError, ImageError, PellucidError
+from pellucid.data.masks import AbstractMask
+from pellucid.data.pixels import Develop, FreshPixels, Pixels, RaggedPixels, Shelf, StoredPixels, View
+from pellucid.errors import ImageError, PellucidError
 from pellucid.files import cache_folder, canonical_json, sha256_text, write_atomic
 from pellucid.preprocess import Preprocess
 from pellucid.types import Frame, Record
 
 Result = TypeVar("Result")
 
-__all__ = ["Decoded", "Pixels", "StoredPixels", "decode"]
+__all__ = ["Decoded", "decode"]
 
-GREY_NOTE = "colour, reduced to grey: this network sees one channel"
-
+AHEAD = 16
+"""Photos that are decoded ahead of the one that is written: more would fill the memory with large ones."""
+SAMPLED = 32
+"""Images by which the size of all is estimated."""
 ABANDONED_SECONDS = 24 * 3600
 """A draft that nobody has written to for so long was left behind by a killed process."""
 
 
-@runtime_checkable
-class Pixels(Protocol):
-    """Where the network pixels of a split come from."""
-
-    def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:
-        """Images at these positions of the split."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPixels:
-    """Images in a memory-mapped file; `rows` are the rows of those that could be read."""
-
-    array: UInt8[np.ndarray, "images h w c"]
-    rows: Int[np.ndarray, " readable"]
-
-    def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:
-        """Images at these positions of the split."""
-        return self.array[self.rows[np.asarray(positions)]]
-
-
-@dataclass(frozen=True, slots=True)
-class FreshPixels:
-    """Images decoded anew each time."""
-
-    dataset: Dataset
-    records: tuple[Record, ...]
-    preprocess: Preprocess
-    pool: ThreadPoolExecutor
-
-    def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:
-        """Images at these positions of the split."""
-        records = [self.records[position] for position in positions]
-        return np.stack(list(self.pool.map(self._one, records)))
-
-    def _one(self, record: Record) -> UInt8[np.ndarray, "h w c"]:
-        try:
-            return self.preprocess.pixels(self.dataset.image(record).pixels)
-        except ImageError as error:
-            raise DataError(f"{record.name} could be read before and no longer can: {error}") from error
-
-
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The readable images of a split in network pixels; `sizes` are the photos' own (height, width)."""
+    """The readable images of a split in network pixels.
+
+    `sizes` are the photos' own (height, width), `marks` the pixels of each class in their masks; no column where the
+    images have no masks.
+    """
 
     records: tuple[Record, ...]
     pixels: Pixels
     preprocess: Preprocess
     sizes: Int[np.ndarray, "readable 2"]
+    marks: Int[np.ndarray, "readable classes"]
     refused: tuple[Refusal, ...]
     notes: tuple[Note, ...]
     cached: Path | None
@@ -100,11 +69,18 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is known of a split once every image has been decoded: sizes (0, 0 where refused), refusals, notes."""
+    """What is known of a split once every image has been decoded.
 
-    sizes: list[tuple[int, int]]
-    refused: list[Refusal]
-    notes: list[Note]
+    `kept` are the places of the readable records, with `sizes` and `marks` in their order; `length` is the number of
+    bytes of their images and of their masks.
+    """
+
+    kept: list[int] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[tuple[int, ...]] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    length: dict[str, int] = field(default_factory=lambda: {"images": 0, "masks": 0})
 
 
 def decode(
@@ -113,41 +89,70 @@ def decode(
     preprocess: Preprocess,
     digests: Mapping[Path, str],
     *,
+    judged: bool = True,
     cap: int | None = None,
 ) -> Decoded:
     """Every image of a split in network pixels, from the cache or decoded now.
 
-    `digests` are the SHA-256 of the dataset's files; `cap` is the largest size of all cached images in bytes (default:
-    half of what is free). Images that cannot be read are refused, not raised.
+    `digests` are the SHA-256 of the dataset's files; `judged` says for which of its two uses the split is (see
+    `Develop`); `cap` is the largest size of all cached images in bytes (default: half of what is free). Images that
+    cannot be read or whose masks do not fit are refused, not raised.
     """
-    records = dataset.split(split)
-    shape = (len(records), *preprocess.size, preprocess.channels)
+    records, develop = dataset.split(split), Develop(dataset, preprocess, judged)
     home = cache_folder() / "pixels"
     room = _room(home) if cap is None else cap
-    if math.prod(shape) > room:
-        facts = _Facts([], [], [])
-        for _ in _decoded(dataset, records, preprocess, facts):
+    needed = _needed(records, develop)
+    if needed > room:
+        facts = _Facts()
+        for _ in _developed(records, develop, facts):
             pass
-        return _fresh(dataset, records, preprocess, facts)
-    entry = home / _key(records, preprocess, digests)
-    if not _is_whole(entry, shape):
+        kept = tuple(records[place] for place in facts.kept)
+        return _result(kept, FreshPixels(develop, kept, ThreadPoolExecutor(4)), preprocess, facts, None)
+    entry = home / _key(records, develop, digests)
+    if not _whole(entry):
         with contextlib.suppress(FileNotFoundError):  # another process is tidying up, too
-            _evict(home, room - math.prod(shape))
-        _build(entry, dataset, records, preprocess)
+            _evict(home, room - needed)
+        _build(entry, records, develop)
     entry.touch()
     return _stored(entry, records, preprocess)
 
 
-def _is_whole(entry: Path, shape: tuple[int, ...]) -> bool:
-    """Whether everything an entry holds is still there: cleaners of temporary folders take single files."""
-    pixels = entry / "pixels.bin"
-    return (entry / "facts.json").is_file() and pixels.is_file() and pixels.stat().st_size == math.prod(shape)
+def _needed(records: Sequence[Record], develop: Develop) -> int:
+    """Bytes that the records will take up: exactly where all become one size, else by some of them."""
+    preprocess = develop.preprocess
+    if preprocess.one_size:
+        return len(records) * math.prod(preprocess.size) * preprocess.channels
+    found = []
+    for place in sorted({place * len(records) // SAMPLED for place in range(SAMPLED)}):
+        with contextlib.suppress(ImageError):
+            view = develop(records[place])
+            found.append(view.image.size + (0 if view.mask is None else view.mask.size))
+    return len(records) * sum(found) // max(1, len(found))
 
 
-def _key(records: Sequence[Record], preprocess: Preprocess, digests: Mapping[Path, str]) -> str:
-    geometry = {**preprocess.to_json(), "mean": None, "std": None}
-    content = [[digests[record.path], record.item, str(record.path)] for record in records]
-    return sha256_text(canonical_json([1, geometry, content]))[:32]
+def _whole(entry: Path) -> _Facts | None:
+    """The facts of an entry if all that it holds is still there: cleaners of temporary folders take single files."""
+    try:
+        saved = json.loads((entry / "facts.json").read_text())
+        for name, length in saved["length"].items():
+            if (entry / f"{name}.bin").stat().st_size != length:
+                return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    for name in ("sizes", "marks"):
+        saved[name] = [tuple(row) for row in saved[name]]
+    saved["refused"] = [Refusal(**row) for row in saved["refused"]]
+    saved["notes"] = [Note(**row) for row in saved["notes"]]
+    return _Facts(**saved)
+
+
+def _key(records: Sequence[Record], develop: Develop, digests: Mapping[Path, str]) -> str:
+    preprocess = develop.preprocess
+    geometry = {**preprocess.to_json(), "mean": None, "std": None, "size": preprocess.size * preprocess.one_size}
+    content = [[str(record.path), record.item, *(digests[path] for path in files_of(record))] for record in records]
+    masks = [plain_label(record.label) for record in records if isinstance(record.label, AbstractMask)]
+    judged = develop.judged if masks else None
+    return sha256_text(canonical_json([2, geometry, content, masks, judged, len(develop.dataset.classes)]))[:32]
 
 
 def _room(home: Path) -> int:
@@ -187,18 +192,20 @@ def _beside(entry: Path, word: str) -> Path:
     return entry.with_name(f".{entry.name}.{os.getpid()}.{threading.get_ident()}.{word}")
 
 
-def _build(entry: Path, dataset: Dataset, records: Sequence[Record], preprocess: Preprocess) -> None:
+def _build(entry: Path, records: Sequence[Record], develop: Develop) -> None:
     draft = _beside(entry, "new")
-    facts = _Facts([], [], [])
+    facts = _Facts()
     try:
         draft.mkdir(parents=True, exist_ok=True)
-        with (draft / "pixels.bin").open("wb") as file:
-            for pixels in _decoded(dataset, records, preprocess, facts):
-                file.write(pixels.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
+        with (draft / "images.bin").open("wb") as images, (draft / "masks.bin").open("wb") as masks:
+            for view in _developed(records, develop, facts):
+                facts.length["images"] += images.write(view.image.tobytes())
+                facts.length["masks"] += masks.write(b"" if view.mask is None else view.mask.tobytes())
+            for file in (images, masks):
+                file.flush()
+                os.fsync(file.fileno())
         write_atomic(draft / "facts.json", json.dumps(asdict(facts)))
-        _place(draft, entry, (len(records), *preprocess.size, preprocess.channels))
+        _place(draft, entry)
     except OSError as error:
         raise PellucidError(
             f"Cannot keep decoded images in {entry.parent}: {error.strerror}. Free some space, choose another folder "
@@ -208,86 +215,86 @@ def _build(entry: Path, dataset: Dataset, records: Sequence[Record], preprocess:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _place(draft: Path, entry: Path, shape: tuple[int, ...]) -> None:
+def _place(draft: Path, entry: Path) -> None:
     """Give a finished draft its name, unless another process has put the same entry there meanwhile."""
-    if entry.exists() and not _is_whole(entry, shape):
+    if entry.exists() and not _whole(entry):
         _remove(entry)
     try:
         draft.replace(entry)
     except OSError:
-        if not _is_whole(entry, shape):
+        if not _whole(entry):
             raise
 
 
-def _decoded(
-    dataset: Dataset, records: Sequence[Record], preprocess: Preprocess, facts: _Facts
-) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-    """Images in order, zeros for those that cannot be read; what is learnt on the way goes into `facts`."""
+def _developed(records: Sequence[Record], develop: Develop, facts: _Facts) -> Iterator[View]:
+    """The views of the records that can be used, in order; what is learnt on the way goes into `facts`."""
 
-    def one(
-        record: Record,
-    ) -> tuple[UInt8[np.ndarray, "h w c"], tuple[int, int], tuple[str, ...]] | ImageError:
+    def one(record: Record) -> View | ImageError:
         try:
-            image = dataset.image(record)
-            grey = (GREY_NOTE,) if image.pixels.shape[2] > preprocess.channels else ()
-            return preprocess.pixels(image.pixels), image.pixels.shape[:2], image.notes + grey
+            return develop(record)
         except ImageError as error:
             return error
 
     with ThreadPoolExecutor(usable_cores()) as pool:
-        for record, result in zip(records, _in_windows(pool, one, records), strict=True):
-            if isinstance(result, ImageError):
-                facts.sizes.append((0, 0))
-                facts.refused.append(Refusal(record.name, result.reason, result.cure))
-                yield np.zeros((*preprocess.size, preprocess.channels), np.uint8)
-            else:
-                pixels, size, notes = result
-                facts.sizes.append((int(size[0]), int(size[1])))
-                facts.notes.extend(Note(record.name, text) for text in notes)
-                yield pixels
+        for place, found in enumerate(_ahead(pool, one, records)):
+            name = records[place].name
+            if isinstance(found, ImageError):
+                facts.refused.append(Refusal(name, found.reason, found.cure))
+                continue
+            facts.kept.append(place)
+            facts.sizes.append(found.size)
+            facts.marks.append(found.marks)
+            facts.notes.extend(Note(name, text) for text in found.notes)
+            yield found
 
 
-def _in_windows(
-    pool: ThreadPoolExecutor, function: Callable[[Record], Result], records: Sequence[Record], window: int = 64
+def _ahead(
+    pool: ThreadPoolExecutor, function: Callable[[Record], Result], records: Sequence[Record]
 ) -> Iterator[Result]:
-    """`pool.map` that never holds more than a window of decoded photos in memory."""
-    waiting = iter(records)
-    while batch := list(islice(waiting, window)):
-        yield from pool.map(function, batch)
+    """`pool.map` that never holds more than a few results in memory."""
+    left = iter(records)
+    begun = deque(pool.submit(function, record) for record in islice(left, AHEAD))
+    while begun:
+        yield begun.popleft().result()
+        begun.extend(pool.submit(function, record) for record in islice(left, 1))
 
 
 def _stored(entry: Path, records: Sequence[Record], preprocess: Preprocess) -> Decoded:
-    saved = json.loads((entry / "facts.json").read_text())
-    facts = _Facts(
-        [(rows, columns) for rows, columns in saved["sizes"]],
-        [Refusal(**row) for row in saved["refused"]],
-        [Note(**row) for row in saved["notes"]],
-    )
-    shape = (len(records), *preprocess.size, preprocess.channels)
-    array = np.memmap(entry / "pixels.bin", np.uint8, "r", shape=shape) if records else np.zeros(shape, np.uint8)
-    readable = _readable(facts)
-    return _result(records, StoredPixels(array, readable), preprocess, facts, entry)
+    facts = _whole(entry)
+    if facts is None:
+        raise PellucidError(f"{entry} was removed while it was being read. Start again.")
+    kept = tuple(records[place] for place in facts.kept)
+    images = _mapped(entry / "images.bin")
+    if preprocess.one_size:
+        stored = StoredPixels(images.reshape(len(kept), *preprocess.size, preprocess.channels))
+        return _result(kept, stored, preprocess, facts, entry)
+    frames = [preprocess.frame(*size).network for size in facts.sizes]
+    shapes = np.array([(*shape, preprocess.channels) for shape in frames], np.int64).reshape(-1, 3)
+    masks = _mapped(entry / "masks.bin")
+    return _result(kept, RaggedPixels(Shelf.of(images, shapes), _masks(masks, frames, facts)), preprocess, facts, entry)
 
 
-def _fresh(dataset: Dataset, records: Sequence[Record], preprocess: Preprocess, facts: _Facts) -> Decoded:
-    kept = tuple(records[row] for row in _readable(facts))
-    pixels = FreshPixels(dataset, kept, preprocess, ThreadPoolExecutor(4))
-    return _result(records, pixels, preprocess, facts, None)
+def _masks(data: UInt8[np.ndarray, " bytes"], frames: list[tuple[int, int]], facts: _Facts) -> Shelf | None:
+    """The masks, of the photos' sizes or of the network's, whichever fills the file."""
+    for shapes in (frames, facts.sizes):
+        if data.size and sum(map(math.prod, shapes)) == data.size:
+            return Shelf.of(data, np.array(shapes, np.int64).reshape(-1, 2))
+    return None
 
 
-def _readable(facts: _Facts) -> Int[np.ndarray, " readable"]:
-    return np.flatnonzero(np.array([size[0] > 0 for size in facts.sizes], bool))
+def _mapped(path: Path) -> UInt8[np.ndarray, " bytes"]:
+    return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
 
 
 def _result(
-    records: Sequence[Record], pixels: Pixels, preprocess: Preprocess, facts: _Facts, cached: Path | None
+    records: tuple[Record, ...], pixels: Pixels, preprocess: Preprocess, facts: _Facts, cached: Path | None
 ) -> Decoded:
-    rows = _readable(facts)
     return Decoded(
-        records=tuple(records[row] for row in rows),
+        records=records,
         pixels=pixels,
         preprocess=preprocess,
-        sizes=np.array(facts.sizes, np.int64).reshape(-1, 2)[rows],
+        sizes=np.array(facts.sizes, np.int64).reshape(-1, 2),
+        marks=np.array(facts.marks, np.int64).reshape(len(records), len(facts.marks[0]) if records else 0),
         refused=tuple(facts.refused),
         notes=tuple(facts.notes),
         cached=cached,

@@ -31,6 +31,7 @@ __all__ = [
     "files_of",
     "open_dataset",
     "ordered_classes",
+    "plain_label",
     "split_named",
     "split_stratified",
 ]
@@ -88,7 +89,7 @@ class Dataset:
         for name in sorted(self.splits):
             for record in self.splits[name]:
                 found = [digests[path] for path in files_of(record)]
-                row = [name, record.path.as_posix(), record.item, _plain(record.label), *found]
+                row = [name, record.path.as_posix(), record.item, plain_label(record.label), *found]
                 total.update(canonical_json(row).encode())
         return total.hexdigest()
 
@@ -302,7 +303,7 @@ def _found(place: Path) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6)) or "nothing"
 
 
-def _plain(label: Any, depth: int = 8) -> Any:
+def plain_label(label: Any, depth: int = 8) -> Any:
     """Any label as plain values that give the same JSON in every process; objects in a circle end at `depth`."""
     if depth == 0:
         return type(label).__name__
@@ -312,14 +313,17 @@ def _plain(label: Any, depth: int = 8) -> Any:
         case float() | bytes() | Path() | Enum():
             return repr(label)
         case Mapping():
-            return {repr(_plain(key, depth - 1)): _plain(value, depth - 1) for key, value in label.items()}
+            return {repr(plain_label(key, depth - 1)): plain_label(value, depth - 1) for key, value in label.items()}
         case list() | tuple():
-            return [_plain(value, depth - 1) for value in label]
+            return [plain_label(value, depth - 1) for value in label]
         case set() | frozenset():
-            return sorted(repr(_plain(value, depth - 1)) for value in label)
+            return sorted(repr(plain_label(value, depth - 1)) for value in label)
     if dataclasses.is_dataclass(label) and not isinstance(label, type):
         values = [getattr(label, field.name) for field in dataclasses.fields(label)]
-        return [type(label).__name__, _plain(values, depth - 1)]
+        return [type(label).__name__, plain_label(values, depth - 1)]
     if hasattr(label, "tolist"):
-        return _plain(label.tolist(), depth - 1)
-    return [type(label).__name__, _plain(getattr(label, "__dict__", None), depth - 1)]  # a repr may hold an address
+        return plain_label(label.tolist(), depth - 1)
+    return [
+        type(label).__name__,
+        plain_label(getattr(label, "__dict__", None), depth - 1),
+    ]  # a repr may hold an address

@@ -1,27 +1,39 @@
 """Batches in an order that is a pure function of (seed, step): nothing has to be saved for a resume.
 
-Training reads an endless stream, one permutation of the images after another, in batches that are always full.
+Training reads an endless stream, one permutation of the images after another, in batches that are always full. Of
+images of sizes of their own it is shown pieces: a square anywhere in the image, between `zoom` and 1 / `zoom` times as
+wide as the network's, brought to the network's size. Where a piece reaches beyond the image, that is mirrored.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
+from torch import Tensor
 
 from pellucid.data.cache import Decoded
+from pellucid.preprocess import resize, resize_nearest
 from pellucid.types import Batch
 
 __all__ = ["Loader", "random_seed"]
+
+MOST_JUDGED = 500
+PIXELS_JUDGED = 2_000_000
+"""Images and pixels in a batch that is judged."""
+
+View = tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "mask_h mask_w"] | None]
 
 
 @runtime_checkable
 class Collates(Protocol):
     """The part of a task that a loader needs."""
 
-    def collate(self, records: Any, frames: Any) -> Any:
+    def collate(self, records: Any, frames: Any, masks: Any) -> Any:
         """The targets of a batch."""
 
 
@@ -32,12 +44,13 @@ def random_seed(*parts: int) -> int:
 
 @dataclass(slots=True)
 class Loader:
-    """Batches of one split."""
+    """Batches of one split; `batch` is the number of images in those for training."""
 
     decoded: Decoded
     task: Collates
-    batch: int
+    batch: int = 1
     seed: int = 0
+    zoom: float = 1.0
     _epoch: int = -1
     _order: Int[np.ndarray, " images"] | None = None
 
@@ -48,12 +61,32 @@ class Loader:
     def at(self, step: int) -> Batch:
         """The training batch of a step, counted from 0."""
         stream = range(step * self.batch, (step + 1) * self.batch)
-        return self._batch([int(self._permutation(place // len(self))[place % len(self)]) for place in stream])
+        positions = [int(self._permutation(place // len(self))[place % len(self)]) for place in stream]
+        if self.decoded.preprocess.one_size:
+            return self._batch(positions, self.decoded.pixels.take(positions), None)
+        generator = np.random.Generator(np.random.PCG64(random_seed(self.seed, 4, step)))
+        size = self.decoded.preprocess.size
+        return self._stacked(
+            positions,
+            [_piece(self.decoded.pixels.one(position), size, self.zoom, generator) for position in positions],
+        )
 
     def in_order(self) -> Iterator[Batch]:
-        """Every image once, in the order of the split."""
-        for start in range(0, len(self), self.batch):
-            yield self._batch(list(range(start, min(start + self.batch, len(self)))))
+        """Every image once, in the order of the split; neighbours of one size come together."""
+        for shape, positions in groupby(range(len(self)), self._shape):
+            group = list(positions)
+            most = max(1, min(MOST_JUDGED, PIXELS_JUDGED // math.prod(shape[0])))
+            for start in range(0, len(group), most):
+                yield self._whole(group[start : start + most])
+
+    def _shape(self, position: int) -> tuple[tuple[int, int], ...]:
+        frame = self.decoded.frames([position])[0]
+        return (frame.network,) if self.decoded.preprocess.one_size else (frame.network, frame.photo)
+
+    def _whole(self, positions: list[int]) -> Batch:
+        if self.decoded.preprocess.one_size:
+            return self._batch(positions, self.decoded.pixels.take(positions), None)
+        return self._stacked(positions, [self.decoded.pixels.one(position) for position in positions])
 
     def _permutation(self, epoch: int) -> Int[np.ndarray, " images"]:
         if self._order is None or epoch != self._epoch:
@@ -61,7 +94,31 @@ class Loader:
             self._order, self._epoch = generator.permutation(len(self)), epoch
         return self._order
 
-    def _batch(self, positions: list[int]) -> Batch:
-        images = torch.from_numpy(self.decoded.pixels.take(positions)).permute(0, 3, 1, 2)
+    def _stacked(self, positions: list[int], views: Sequence[View]) -> Batch:
+        masks = [mask for _, mask in views if mask is not None]
+        stacked = torch.from_numpy(np.stack(masks)) if masks else None
+        return self._batch(positions, np.stack([image for image, _ in views]), stacked)
+
+    def _batch(self, positions: list[int], pixels: UInt8[np.ndarray, "n h w c"], masks: Tensor | None) -> Batch:
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         records = [self.decoded.records[position] for position in positions]
-        return Batch(images, self.task.collate(records, self.decoded.frames(positions)), tuple(positions))
+        targets = self.task.collate(records, self.decoded.frames(positions), masks)
+        return Batch(images, targets, tuple(positions))
+
+
+def _piece(view: View, size: tuple[int, int], zoom: float, generator: np.random.Generator) -> View:
+    """A random piece of an image and the same piece of its mask, in the network's size."""
+    image, mask = view
+    factor = math.exp(generator.uniform(-1, 1) * math.log(zoom))
+    sides = zip(image.shape[:2], size, strict=True)
+    rows, columns = (_stretch(have, max(1, round(want * factor)), generator) for have, want in sides)
+    piece = resize(image[np.ix_(rows, columns)], size)
+    return piece, None if mask is None else resize_nearest(mask[np.ix_(rows, columns)], size)
+
+
+def _stretch(length: int, wanted: int, generator: np.random.Generator) -> Int[np.ndarray, " wanted"]:
+    """`wanted` places in a row out of 0..length - 1; where that is too few, mirrored at both ends."""
+    room = length - wanted
+    start = int(generator.integers(min(0, room), max(0, room) + 1))
+    folded = np.arange(start, start + wanted) % (2 * length)
+    return np.minimum(folded, 2 * length - 1 - folded)

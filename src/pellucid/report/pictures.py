@@ -17,19 +17,27 @@ EXACT_BYTES = 12_000  # a PNG up to this size is kept, without any loss
 
 
 def draw_picture(picture: Picture) -> Markup:
-    """A figure with the picture, its caption and the name of its file."""
-    height, width = picture.pixels.shape[:2]
+    """A figure with the views of a picture, its caption and the name of its file."""
+    about = f"{picture.caption} ({picture.name})"
+    name = tag("bdi", picture.name, class_="file", title=picture.name)
+    caption = tag("figcaption", tag("bdi", picture.caption), name)
+    if len(picture.views) == 1:
+        return tag("figure", _image(picture.views[0][1], about), caption)
+    views = (tag("div", _image(pixels, f"{view}: {about}"), tag("span", view)) for view, pixels in picture.views)
+    return tag("figure", tag("div", *views, class_="views"), caption, class_="compared")
+
+
+def _image(pixels: np.ndarray, alt: str) -> Markup:
+    height, width = pixels.shape[:2]
     factor = _enlargement(max(height, width))
-    image = tag(
+    return tag(
         "img",
-        src=data_uri(picture.pixels),
-        alt=f"{picture.caption} ({picture.name})",
+        src=data_uri(pixels),
+        alt=alt,
         width=round(width * factor),
         height=round(height * factor),
         class_="pixels" if factor > 1 else None,
     )
-    name = tag("bdi", picture.name, class_="file", title=picture.name)
-    return tag("figure", image, tag("figcaption", tag("bdi", picture.caption), name))
 
 
 def _enlargement(side: int) -> float:

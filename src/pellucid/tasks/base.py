@@ -1,17 +1,21 @@
 """A task: what is the same for every model of one job. It holds class names and no tensor."""
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from jaxtyping import Int
+from numpy import ndarray
 from torch import Tensor
 
 from pellucid.config import TrainConfig
 from pellucid.panels import Panel
-from pellucid.types import Frame, Record
+from pellucid.preprocess import Preprocess
+from pellucid.types import Frame, Record, Tile
 
-__all__ = ["AbstractMetric", "AbstractPrediction", "AbstractTask", "Scores"]
+__all__ = ["AbstractMetric", "AbstractPrediction", "AbstractTask", "Candidate", "Scores"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +74,80 @@ class AbstractPrediction(ABC):
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network that might fit: its name, arguments for `build_model`, its side in pixels, and the photos' scale."""
+
+    model: str
+    arguments: dict[str, Any]
+    side: int
+    scale: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AbstractTask(ABC):
-    """One job (`classify`, …) with its class names; `columns` are those of a prediction as a table row."""
+    """One job (`classify`, `segment`, …) with its class names.
 
-    columns: ClassVar[tuple[str, ...]]
+    `counts` says how often each class is marked in the training images, in `unit`, once that is known. `idle` names the
+    settings of a training that mean nothing to this task; `pieces` says whether networks learn from pieces of images.
+    """
+
+    name: ClassVar[str]
+    idle: ClassVar[tuple[str, ...]]
+    unit: ClassVar[str]
+    pieces: ClassVar[bool]
+    mistakes_title: ClassVar[str]
     classes: tuple[str, ...]
+    counts: tuple[int, ...] | None = None
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Those of a prediction as a table row."""
 
     @abstractmethod
-    def collate(self, records: Sequence[Record], frames: Sequence[Frame]) -> Any:
-        """The targets of a batch as tensors, in network pixels where they have a place."""
+    def usual(self, side: int) -> tuple[str, str]:
+        """The network to take where none was asked for, and why; images have this side, typically."""
 
     @abstractmethod
-    def counted(self, records: Sequence[Record]) -> "AbstractTask":
+    def arguments(self, model: str, side: int, images: int) -> dict[str, Any]:
+        """What `build_model` is given for a network that was asked for, beside classes and channels."""
+
+    @abstractmethod
+    def ladder(self, side: int) -> list[Candidate]:
+        """Networks in ascending work an image, for images whose short side is typically `side` pixels."""
+
+    @abstractmethod
+    def preprocess(self, settings: TrainConfig, channels: int, *, one_size: bool) -> Preprocess:
+        """The way from photos to this task's networks; mean and std are put in once they are known.
+
+        `one_size` says whether all photos have one and the same size.
+        """
+
+    @abstractmethod
+    def defaults(self, settings: TrainConfig) -> Mapping[str, tuple[float, str]]:
+        """Values, with their reasons, for the settings whose best value depends on the task."""
+
+    @abstractmethod
+    def collate(self, records: Sequence[Record], frames: Sequence[Frame], masks: Tensor | None) -> Any:
+        """The targets of a batch as tensors, in network pixels where they have a place.
+
+        `masks` are those of the images, uint8 N H W, where they have any.
+        """
+
+    @abstractmethod
+    def totals(self, records: Sequence[Record], marks: Int[ndarray, "n _"]) -> tuple[int, ...]:
+        """How often each class is marked in these records, in `unit`; `marks` counts the pixels of their masks."""
+
+    def counted(self, records: Sequence[Record], marks: Int[ndarray, "n _"]) -> "AbstractTask":
         """This task, knowing how often each class occurs in the training records."""
-
-    @abstractmethod
-    def occurring(self, label: Any) -> Sequence[int]:
-        """The class of everything that a record's label marks, once each time it is marked."""
+        return dataclasses.replace(self, counts=self.totals(records, marks))
 
     @abstractmethod
     def renumbered(self, label: Any, places: Sequence[int]) -> Any:
         """A record's label after class `i` became class `places[i]`."""
 
     @abstractmethod
-    def soften(self, targets: Any, config: TrainConfig) -> Any:
+    def soften(self, targets: Any, settings: TrainConfig) -> Any:
         """Targets as training wants them: class weights and label smoothing put in."""
 
     @abstractmethod
@@ -105,8 +159,14 @@ class AbstractTask(ABC):
         """Targets after each image kept `share` (N) of itself and took the rest from the image at `order`."""
 
     @abstractmethod
-    def metric(self) -> AbstractMetric:
-        """An empty metric of this task."""
+    def metric(self, *, brief: bool = False) -> AbstractMetric:
+        """An empty metric of this task; a `brief` one only finds what its headline needs."""
+
+    @abstractmethod
+    def assemble(
+        self, parts: Sequence[dict[str, Tensor]], tiles: Sequence[Tile], size: tuple[int, int]
+    ) -> dict[str, Tensor]:
+        """The decoded outputs of an image of this size from those of its tiles."""
 
     @abstractmethod
     def prediction(self, decoded: dict[str, Tensor], frame: Frame) -> AbstractPrediction:
@@ -118,3 +178,7 @@ class AbstractTask(ABC):
 
         A photo too small to write on is enlarged by a whole factor first.
         """
+
+    @abstractmethod
+    def views(self, pixels: Any, target: Any, prediction: AbstractPrediction) -> Sequence[tuple[str, Any]]:
+        """Named pictures that show where a prediction errs; `target` is the mask of the photo, or None."""

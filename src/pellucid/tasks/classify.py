@@ -1,7 +1,7 @@
 """Classification: one label for each image."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,22 +9,23 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
 
 from pellucid.config import TrainConfig
+from pellucid.drawing import captioned
 from pellucid.errors import NonFiniteError, UsageError
 from pellucid.metrics import calibration, counts, intervals
 from pellucid.panels import Bars, Curve, Matrix, Panel, Table
-from pellucid.tasks.base import AbstractMetric, AbstractPrediction, AbstractTask, Scores
-from pellucid.types import Frame, Record
+from pellucid.preprocess import Preprocess
+from pellucid.tasks.base import AbstractMetric, AbstractPrediction, AbstractTask, Candidate, Scores
+from pellucid.types import Frame, Record, Tile
 
 __all__ = ["TASKS", "ClassMetric", "ClassScores", "Classify"]
 
 SHOWN = 40  # classes a panel shows: a page of 1,000 rows says less than the worst 40
-READABLE = 192  # pixels: the least longer side of a picture that is written on
-SMALLEST = 12  # pixels: of a letter
+SMALL = 64  # pixels: images up to this side are shown to a network as they are
+MANY = 10_000  # images from which a network of twice the width learns more than it remembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,44 +60,86 @@ class ClassScores(AbstractPrediction):
 
 @dataclass(frozen=True, slots=True)
 class Classify(AbstractTask):
-    """One label for each image. `counts`, training images by class, is needed for balanced class weights."""
+    """One label for each image."""
 
-    columns: ClassVar[tuple[str, ...]] = ("label", "score")
-    counts: tuple[int, ...] | None = None
+    name: ClassVar[str] = "classify"
+    idle: ClassVar[tuple[str, ...]] = ("dice", "scale")
+    unit: ClassVar[str] = "images"
+    pieces: ClassVar[bool] = False
+    mistakes_title: ClassVar[str] = "Most confident mistakes"
 
-    def collate(self, records: Sequence[Record], frames: Sequence[Frame]) -> Int[Tensor, " n"]:
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The label and its score."""
+        return ("label", "score")
+
+    def usual(self, side: int) -> tuple[str, str]:
+        """`compact` for small images, else `resnet18`."""
+        name = "compact" if side <= SMALL else "resnet18"
+        return name, f"images are typically {side} px on their short side"
+
+    def arguments(self, model: str, side: int, images: int) -> dict[str, Any]:
+        """`compact` is built for the side; from many images it learns more with twice the width."""
+        return {"side": side, "width": 64 if images >= MANY else 32} if model == "compact" else {}
+
+    def ladder(self, side: int) -> list[Candidate]:
+        """`compact` in widths and sizes."""
+        if side <= SMALL:
+            rungs = [(max(8, side), width) for width in (16, 24, 32, 40, 48, 64, 96)]
+        else:
+            rungs = [(72, 24), (96, 32), (128, 32), (128, 48), (160, 48), (192, 64), (224, 64), (224, 96)]
+        rungs = list(dict.fromkeys((min(rung, side), width) for rung, width in rungs))
+        return [Candidate("compact", {"width": width, "side": rung}, rung) for rung, width in rungs]
+
+    def preprocess(self, settings: TrainConfig, channels: int, *, one_size: bool) -> Preprocess:
+        """Small images and images of one size go in whole; of other photos the centre."""
+        side = settings.size or 0
+        whole = one_size or side <= SMALL
+        mean, std = (0.5,) * channels, (0.25,) * channels
+        return Preprocess(
+            (side, side), "stretch" if whole else "crop", channels, mean, std, crop=1.0 if whole else 0.875
+        )
+
+    def defaults(self, settings: TrainConfig) -> Mapping[str, tuple[float, str]]:
+        """Small images are shifted, photos are shown in crops."""
+        small = (settings.size or 0) <= SMALL
+        return {
+            "smoothing": (0.1, "a network that is never quite sure errs less"),
+            "color": (0.0, "changed colours were not seen to help"),
+            "shift": (1 / 28, "one pixel in 28") if small else (0.0, "the zoomed crops shift already"),
+            "zoom": (1.0, "small images are shown whole") if small else (0.6, "crops of 60 to 100 % of the side"),
+        }
+
+    def collate(self, records: Sequence[Record], frames: Sequence[Frame], masks: Tensor | None) -> Int[Tensor, " n"]:
         """Class indices, int64."""
         return torch.tensor([record.label for record in records], dtype=torch.int64)
 
-    def counted(self, records: Sequence[Record]) -> "Classify":
-        """This task with the number of records of each class."""
+    def totals(self, records: Sequence[Record], marks: Int[ndarray, "n _"]) -> tuple[int, ...]:
+        """Images by class."""
         found = np.bincount([record.label for record in records], minlength=len(self.classes))
-        return dataclasses.replace(self, counts=tuple(int(count) for count in found))
-
-    def occurring(self, label: int) -> tuple[int]:
-        """The one class of the image."""
-        return (label,)
+        return tuple(int(count) for count in found)
 
     def renumbered(self, label: int, places: Sequence[int]) -> int:
         """The class's new index."""
         return places[label]
 
-    def soften(self, targets: Int[Tensor, " n"], config: TrainConfig) -> Float[Tensor, "n classes"]:
+    def soften(self, targets: Int[Tensor, " n"], settings: TrainConfig) -> Float[Tensor, "n classes"]:
         """One row an image: `w·((1 - s)·onehot + s / classes)`, s the smoothing, w the weight of its class.
 
         3 of 4 classes, s = 0.2, w = 1 -> .05 .05 .05 .85
         """
         classes = len(self.classes)
         rows = functional.one_hot(targets, classes).float()
-        rows = rows * (1 - config.smoothing) + config.smoothing / classes
-        if config.class_weights == "none":
+        smoothing = settings.smoothing or 0.0
+        rows = rows * (1 - smoothing) + smoothing / classes
+        if settings.class_weights == "none":
             return rows
         return rows * self._balance().to(rows.device)[targets, None]
 
     def _balance(self) -> Float[Tensor, " classes"]:
         """`images / (classes that occur · images of the class)`: the mean over the images is 1."""
         if self.counts is None:
-            raise UsageError("Balanced class weights need the training images: use task.counted(records) first.")
+            raise UsageError("Balanced class weights need the training images: use task.counted first.")
         found = torch.tensor(self.counts, dtype=torch.float32)
         return found.sum() / (found > 0).sum() / found.clamp(min=1)
 
@@ -111,9 +154,15 @@ class Classify(AbstractTask):
         own = share[:, None]
         return targets * own + targets[order] * (1 - own)
 
-    def metric(self) -> "ClassMetric":
-        """An empty metric."""
+    def metric(self, *, brief: bool = False) -> "ClassMetric":
+        """An empty metric, the same for every use."""
         return ClassMetric(self.classes)
+
+    def assemble(
+        self, parts: Sequence[dict[str, Tensor]], tiles: Sequence[Tile], size: tuple[int, int]
+    ) -> dict[str, Tensor]:
+        """Refused: a label is that of a whole image, and all of it goes through the network at once."""
+        raise UsageError(f"An image of {size[1]}x{size[0]} network pixels is too large to be classified. Lower --size.")
 
     def prediction(self, decoded: dict[str, Tensor], frame: Frame) -> ClassScores:
         """The probs of one image."""
@@ -121,7 +170,11 @@ class Classify(AbstractTask):
 
     def draw(self, pixels: UInt8[ndarray, "h w c"], prediction: Any) -> UInt8[ndarray, "h2 w2 3"]:
         """The photo with label and score on a dark strip along its lower edge."""
-        return _captioned(pixels, f"{prediction.label} {prediction.score:.2f}")
+        return captioned(pixels, f"{prediction.label} {prediction.score:.2f}")
+
+    def views(self, pixels: Any, target: Any, prediction: AbstractPrediction) -> Sequence[tuple[str, Any]]:
+        """The photo alone."""
+        return [("photo", pixels)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,31 +386,6 @@ def _reliability_curve(curve: calibration.Reliability) -> Curve:
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _captioned(pixels: UInt8[ndarray, "h w c"], text: str) -> UInt8[ndarray, "h2 w2 3"]:
-    """White writing on a dark strip at the bottom, 1/16 of the width high where that can be read."""
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
-    factor = -(-READABLE // max(picture.size))
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    brush = ImageDraw.Draw(picture)
-    size, text = _fitted(text, picture.width)
-    strip = round(size * 1.5)
-    brush.rectangle((0, picture.height - strip, picture.width, picture.height), fill=(16, 16, 16))
-    middle = picture.height - strip / 2
-    brush.text((size / 2, middle), text, fill=(255, 255, 255), font=ImageFont.load_default(size), anchor="lm")
-    return np.array(picture)
-
-
-def _fitted(text: str, width: int) -> tuple[int, str]:
-    """The size of font in which the text fits, and the text, cut short where the smallest is too large."""
-    for size in range(max(SMALLEST, width // 16), SMALLEST - 1, -1):
-        font = ImageFont.load_default(size)
-        if font.getlength(text) <= width - size:
-            return size, text
-    while text and font.getlength(text + "…") > width - SMALLEST:
-        text = text[:-1]
-    return SMALLEST, text + "…"
 
 
 TASKS = {"classify": Classify}

@@ -4,35 +4,26 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from pellucid.config import TrainConfig
-from pellucid.data.cache import Decoded, StoredPixels
+from pellucid.data.cache import Decoded
 from pellucid.data.loader import Loader
+from pellucid.data.pixels import RaggedPixels, Shelf, StoredPixels
 from pellucid.machine import best_device
 from pellucid.models.base import AbstractModel
 from pellucid.preprocess import Preprocess
-from pellucid.tasks.base import AbstractTask
+from pellucid.tasks.base import AbstractTask, Candidate
 from pellucid.training.events import Stepped
 from pellucid.training.loop import fit
 from pellucid.training.plan import Plan, epochs_for, fill_settings
 from pellucid.types import Record
 
-__all__ = ["Candidate", "Offer", "candidates", "choose", "measure_rate"]
+__all__ = ["Offer", "choose", "measure_rate"]
 
 WARM_STEPS = 3
 TIMED_STEPS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A network and a resolution that might fit: arguments for `build_model` and the side in pixels."""
-
-    model: str
-    arguments: dict[str, Any]
-    side: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +33,6 @@ class Offer:
     candidate: Candidate
     rate: float
     epochs: float
-
-
-def candidates(side: int) -> list[Candidate]:
-    """Networks in ascending work an image, for images whose short side is typically `side` pixels."""
-    if side <= 64:
-        rungs = [(max(8, side), width) for width in (16, 24, 32, 40, 48, 64, 96)]
-    else:
-        rungs = [(72, 24), (96, 32), (128, 32), (128, 48), (160, 48), (192, 64), (224, 64), (224, 96)]
-    rungs = list(dict.fromkeys((min(rung, side), width) for rung, width in rungs))
-    return [Candidate("compact", {"width": width, "side": rung}, rung) for rung, width in rungs]
 
 
 def choose(
@@ -95,22 +76,30 @@ def measure_rate(
     batch = settings.batch or 1
     some = _random_images(records, preprocess.margin(), batch * 4)
     parameters = sum(weight.numel() for weight in model.parameters())
-    filled, _ = fill_settings(settings, parameters=parameters, steps=1000)
+    filled, _ = fill_settings(settings, task, parameters=parameters, steps=1000)
     plan = Plan(dataclasses.replace(filled, save_seconds=1e9), preprocess, WARM_STEPS + TIMED_STEPS)
-    events = fit(model, task, Loader(some, task, batch), None, plan, device=best_device(settings.device))
+    loader = Loader(some, task, batch, zoom=filled.zoom or 1.0)
+    events = fit(model, task, loader, None, plan, device=best_device(settings.device))
     times = [time.perf_counter() for event in events if isinstance(event, Stepped)]
     return float(batch / np.diff(times[-TIMED_STEPS - 1 :]).min())
 
 
 def _random_images(records: tuple[Record, ...], preprocess: Preprocess, count: int) -> Decoded:
     generator = np.random.Generator(np.random.PCG64(0))
-    array = generator.integers(0, 256, (count, *preprocess.size, preprocess.channels), dtype=np.uint8)
+    shape = (*preprocess.size, preprocess.channels)
+    array = generator.integers(0, 256, (count, *shape), dtype=np.uint8)
+    ragged = RaggedPixels(_shelf(array), _shelf(np.zeros(array.shape[:3], np.uint8)))
     return Decoded(
         records=tuple(records[place % len(records)] for place in range(count)),
-        pixels=StoredPixels(array, np.arange(count)),
+        pixels=StoredPixels(array) if preprocess.one_size else ragged,
         preprocess=preprocess,
         sizes=np.full((count, 2), preprocess.size, np.int64),
+        marks=np.zeros((count, 0), np.int64),
         refused=(),
         notes=(),
         cached=None,
     )
+
+
+def _shelf(arrays: np.ndarray) -> Shelf:
+    return Shelf.of(arrays.reshape(-1), np.tile(np.array(arrays.shape[1:], np.int64), (len(arrays), 1)))

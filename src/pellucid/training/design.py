@@ -19,16 +19,19 @@ from pellucid.machine import best_device, fast_precision
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.base import AbstractTask
-from pellucid.training.budget import candidates, choose, measure_rate
+from pellucid.training.budget import choose, measure_rate
 from pellucid.training.plan import Plan, epochs_for, fill_settings, steps_for
 from pellucid.training.start import Origin
 
 __all__ = ["Draft", "Look", "draft", "look", "settle", "with_statistics"]
 
 SMALL = 64
-"""Images up to this side are shown to a network as they are."""
-MANY = 10_000
-"""From this many images on, a network of twice the width learns more than it remembers."""
+"""Images up to this side come in batches of up to 256."""
+LARGE = 1024
+"""Photos to segment whose short side is longer are made smaller, unless a scale was given."""
+
+
+EVALUATIONS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +84,16 @@ def draft(
     reasons: dict[str, str] = {}
     settings = _fill_machine(settings, reasons)
     if origin is not None:
-        return _from_origin(settings, origin, images, reasons)
+        return _from_origin(settings, task, origin, images, reasons)
     if settings.minutes is not None and settings.model is None:
         return _fitting(dataset, task, settings, seen, seconds or 0.0, reasons)
     if settings.model is None:
-        settings = dataclasses.replace(settings, model="compact" if seen.side <= SMALL else "resnet18")
-        reasons["model"] = f"{settings.model}: images are typically {seen.side} px on their short side"
-    settings = _fill_size(settings, seen, images, reasons)
-    architecture = _architecture(settings, seen.channels, images)
-    return Draft(architecture, _input(settings, seen), settings, reasons)
+        name, why = task.usual(seen.side)
+        settings, reasons["model"] = dataclasses.replace(settings, model=name), f"{name}: {why}"
+    settings = _fill_size(settings, task, seen, images, reasons)
+    arguments = task.arguments(settings.model or "", settings.size or 0, images)
+    architecture = {"name": settings.model, "in_channels": seen.channels, **arguments}
+    return Draft(architecture, _input(settings, task, seen), settings, reasons)
 
 
 def _fill_machine(settings: TrainConfig, reasons: dict[str, str]) -> TrainConfig:
@@ -103,12 +107,18 @@ def _fill_machine(settings: TrainConfig, reasons: dict[str, str]) -> TrainConfig
     return dataclasses.replace(settings, **filled)
 
 
-def _fill_size(settings: TrainConfig, seen: Look, images: int, reasons: dict[str, str]) -> TrainConfig:
+def _fill_size(
+    settings: TrainConfig, task: AbstractTask, seen: Look, images: int, reasons: dict[str, str]
+) -> TrainConfig:
     filled: dict[str, Any] = {}
-    model = _declared(settings.model or "")
+    model = _declared(settings.model or "", task)
     _refuse_other_size(model, settings)
+    if task.pieces and settings.scale is None:
+        filled["scale"] = min(1.0, round(LARGE / 2 / seen.side, 2)) if seen.side > LARGE else 1.0
+        reasons["scale"] = f"{filled['scale']:g}: the short side of images is typically {seen.side} px"
     if settings.size is None:
-        filled["size"], reasons["size"] = _size(model, seen)
+        side = seen.side if not task.pieces else round(seen.side * (settings.scale or filled["scale"]))
+        filled["size"], reasons["size"] = _size(model, task, side)
     side = settings.size or filled["size"]
     if settings.batch is None:
         filled["batch"] = _batch(side, images, settings.accumulate)
@@ -116,9 +126,13 @@ def _fill_size(settings: TrainConfig, seen: Look, images: int, reasons: dict[str
     return dataclasses.replace(settings, **filled)
 
 
-def _declared(name: str) -> AbstractModel:
+def _declared(name: str, task: AbstractTask) -> AbstractModel:
+    """The model without weights, to read what it declares; one that serves another task is refused."""
     with torch.device("meta"):
-        return build_model(name, 2)
+        model = build_model(name, 2)
+    if model.task != task.name:
+        raise UsageError(f"--model {name} is made to {model.task}; this data is labelled to {task.name}.")
+    return model
 
 
 def _refuse_other_size(model: AbstractModel, settings: TrainConfig) -> None:
@@ -126,11 +140,11 @@ def _refuse_other_size(model: AbstractModel, settings: TrainConfig) -> None:
         raise UsageError(f"--size is {settings.size}, but {settings.model} takes {model.size} only. Leave --size out.")
 
 
-def _size(model: AbstractModel, seen: Look) -> tuple[int, str]:
+def _size(model: AbstractModel, task: AbstractTask, side: int) -> tuple[int, str]:
     if model.fixed_size:
         return model.size, f"{model.size}: the network takes no other"
-    if model.size <= SMALL and seen.side <= SMALL:
-        return max(8, seen.side), f"{max(8, seen.side)}: the images' own size"
+    if side <= (model.size if task.pieces else SMALL) and (task.pieces or model.size <= SMALL):
+        return max(8, side), f"{max(8, side)}: the images' own size"
     return model.size, f"{model.size}: what the network is made for"
 
 
@@ -141,28 +155,13 @@ def _batch(side: int, images: int, accumulate: int) -> int:
     return max(accumulate, min(most, fitting, max(1, images)) // accumulate * accumulate)
 
 
-def _architecture(settings: TrainConfig, channels: int, images: int) -> dict[str, Any]:
-    architecture = {"name": settings.model, "in_channels": channels}
-    if settings.model != "compact":
-        return architecture
-    return architecture | {"side": settings.size, "width": 64 if images >= MANY else 32}
+def _input(settings: TrainConfig, task: AbstractTask, seen: Look) -> Preprocess:
+    return task.preprocess(settings, seen.channels, one_size=seen.one_size)
 
 
-def _input(settings: TrainConfig, seen: Look) -> Preprocess:
-    """Images of one size go in whole; of other photos the centre. Mean and std are put in once they are known."""
-    side = settings.size or 0
-    whole = seen.one_size or side <= SMALL
-    return Preprocess(
-        size=(side, side),
-        rule="stretch" if whole else "crop",
-        channels=seen.channels,
-        mean=(0.5,) * seen.channels,
-        std=(0.25,) * seen.channels,
-        crop=1.0 if whole else 0.875,
-    )
-
-
-def _from_origin(settings: TrainConfig, origin: Origin, images: int, reasons: dict[str, str]) -> Draft:
+def _from_origin(
+    settings: TrainConfig, task: AbstractTask, origin: Origin, images: int, reasons: dict[str, str]
+) -> Draft:
     name = str(origin.architecture["name"])
     if settings.model not in (None, name):
         raise UsageError(
@@ -171,7 +170,7 @@ def _from_origin(settings: TrainConfig, origin: Origin, images: int, reasons: di
     preprocess = origin.preprocess
     side = settings.size or preprocess.size[0]
     filled: dict[str, Any] = {"model": name, "size": side}
-    _refuse_other_size(_declared(name), dataclasses.replace(settings, model=name))
+    _refuse_other_size(_declared(name, task), dataclasses.replace(settings, model=name))
     if settings.model is None:
         reasons["model"] = f"{name}: the network of these weights"
     if settings.size is None:
@@ -193,19 +192,21 @@ def _fitting(
 ) -> Draft:
     """The largest rung of the ladder that the minutes allow, by measured speed."""
     images, drafts = len(dataset.split("train")), {}
-    ladder = candidates(settings.size or seen.side)
+    ladder = task.ladder(settings.size or seen.side)
 
     def rate(candidate: Any) -> float:
-        given = dataclasses.replace(settings, model=candidate.model, size=candidate.side)
-        given = _fill_size(given, seen, images, {})
+        scale = settings.scale or candidate.scale
+        given = dataclasses.replace(settings, model=candidate.model, size=candidate.side, scale=scale)
+        given = _fill_size(given, task, seen, images, {})
         architecture = {"name": candidate.model, "in_channels": seen.channels, **candidate.arguments}
-        drafts[candidate.side, str(candidate.arguments)] = Draft(architecture, _input(given, seen), given, reasons)
+        preprocess = _input(given, task, seen)
+        drafts[str(candidate)] = Draft(architecture, preprocess, given, reasons)
         arguments = {key: value for key, value in architecture.items() if key != "name"}
         model = build_model(candidate.model, len(dataset.classes), **arguments)
-        return measure_rate(model, task, given, _input(given, seen), dataset.split("train"))
+        return measure_rate(model, task, given, preprocess, dataset.split("train"))
 
     offer, why = choose(rate, ladder, images, seconds)
-    chosen = drafts[offer.candidate.side, str(offer.candidate.arguments)]
+    chosen = drafts[str(offer.candidate)]
     reasons["model"] = f"{chosen.architecture}: {why}"
     if settings.size is None:
         reasons["size"] = f"{offer.candidate.side}: chosen together with the network"
@@ -224,8 +225,8 @@ def with_statistics(preprocess: Preprocess, train: Decoded, most: int = 10_000) 
     total = np.zeros(preprocess.channels, np.float64)
     squares = np.zeros(preprocess.channels, np.float64)
     number = 0
-    for start in range(0, count, 256):
-        pixels = train.pixels.take(places[start : start + 256]).reshape(-1, preprocess.channels).astype(np.int64)
+    for place in places:
+        pixels = train.pixels.one(place)[0].reshape(-1, preprocess.channels).astype(np.int64)
         total, squares, number = total + pixels.sum(0), squares + (pixels**2).sum(0), number + len(pixels)
     mean = total / number
     deviation = np.sqrt(np.maximum(squares / number - mean**2, 0))
@@ -235,7 +236,13 @@ def with_statistics(preprocess: Preprocess, train: Decoded, most: int = 10_000) 
 
 
 def settle(
-    drafted: Draft, preprocess: Preprocess, images: int, parameters: int, pace: tuple[float, float] | None
+    drafted: Draft,
+    task: AbstractTask,
+    preprocess: Preprocess,
+    images: int,
+    parameters: int,
+    *,
+    pace: tuple[float, float] | None,
 ) -> Plan:
     """The whole plan. `pace` is (seconds for training, measured images a second) where minutes were given."""
     settings, reasons = drafted.settings, dict(drafted.reasons)
@@ -252,5 +259,9 @@ def settle(
             settings = dataclasses.replace(settings, epochs=min(100, 2 * epochs_for(images)))
             reasons["epochs"] = f"{settings.epochs}: for {images} images"
         steps = steps_for(settings.epochs or 1, images, batch)
-    settings, more = fill_settings(settings, parameters=parameters, steps=steps)
+    if settings.evaluate_every is None:
+        every = max(1, round(steps * batch / images / EVALUATIONS))
+        settings = dataclasses.replace(settings, evaluate_every=every)
+        reasons["evaluate_every"] = f"{every}: some {EVALUATIONS} looks at the validation split in a run"
+    settings, more = fill_settings(settings, task, parameters=parameters, steps=steps)
     return Plan(settings, preprocess, steps, seconds, reasons | more)

@@ -2,20 +2,21 @@
 
 import dataclasses
 import json
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from pellucid.checkpoint import save_model, versions
+from pellucid.data.masks import AbstractMask
 from pellucid.evaluation import Judged, evaluation_of, judge
 from pellucid.files import sha256_file, write_atomic
 from pellucid.machine import describe
 from pellucid.panels import Gallery, Panel, Picture
-from pellucid.prediction import load
+from pellucid.prediction import Predictor, load
 from pellucid.preprocess import resize
 from pellucid.report import DataSummary, RunSummary, write_report
 from pellucid.training.folder import history, logged
 from pellucid.training.prepare import Prepared, cache_cap
+from pellucid.types import Record
 
 __all__ = ["finish"]
 
@@ -38,12 +39,14 @@ def finish(run: Prepared) -> dict[str, Any]:
     metrics = {name: evaluation_of(run.dataset.task, name, found).to_json() for name, found in judged.items()}
     summary = {name: {**row["metrics"], "count": row["count"]} for name, row in metrics.items()}
     save_model(folder.model, predictor.model, dataclasses.replace(predictor.manifest, metrics=summary))
-    write_report(folder.report, _summary(run, judged, metrics))
+    write_report(folder.report, _summary(run, predictor, judged, metrics))
     write_atomic(folder.metrics, json.dumps(metrics, indent=2) + "\n")
     return metrics
 
 
-def _summary(run: Prepared, judged: Mapping[str, Judged], metrics: Mapping[str, Any]) -> RunSummary:
+def _summary(
+    run: Prepared, predictor: Predictor, judged: Mapping[str, Judged], metrics: Mapping[str, Any]
+) -> RunSummary:
     split = next((name for name in ("test", "val") if name in judged), "")
     plan = run.plan
     return RunSummary(
@@ -52,7 +55,7 @@ def _summary(run: Prepared, judged: Mapping[str, Judged], metrics: Mapping[str, 
         model=str(run.architecture["name"]),
         outcome=_outcome(split, metrics),
         figures=_figures(metrics.get(split, {"metrics": {}, "intervals": {}})),
-        panels=_panels(run, judged[split]) if split else [],
+        panels=_panels(run, predictor, judged[split]) if split else [],
         history=_thinned(history(logged(run.folder))),
         ledger=run.dataset.ledger,
         data=_data(run),
@@ -83,13 +86,22 @@ def _figures(row: Mapping[str, Any]) -> list[tuple[str, float, tuple[float, floa
     return found
 
 
-def _panels(run: Prepared, judged: Judged) -> list[Panel]:
-    pictures = []
-    for position, caption in judged.metric.mistakes(SHOWN):
-        record = judged.decoded.records[position]
-        pictures.append(Picture(_thumbnail(run.dataset.image(record).pixels), caption, record.name))
-    gallery = Gallery("Most confident mistakes", tuple(pictures))
-    return [*judged.metric.panels(), *([gallery] if pictures else [])]
+def _panels(run: Prepared, predictor: Predictor, judged: Judged) -> list[Panel]:
+    pictures = tuple(
+        _picture(run, predictor, judged.decoded.records[position], caption)
+        for position, caption in judged.metric.mistakes(SHOWN)
+    )
+    return [*judged.metric.panels(), *([Gallery(run.task.mistakes_title, pictures)] if pictures else [])]
+
+
+def _picture(run: Prepared, predictor: Predictor, record: Record, caption: str) -> Picture:
+    """A mistake as its task shows it; the prediction is made again, for not all of them were kept."""
+    photo = run.dataset.image(record).pixels
+    target = None
+    if isinstance(record.label, AbstractMask):
+        target = record.label.read(run.dataset.root, photo.shape[:2])
+    views = run.task.views(photo, target, predictor([photo])[0])
+    return Picture(tuple((name, _thumbnail(pixels)) for name, pixels in views), caption, record.name)
 
 
 def _thumbnail(pixels: Any) -> Any:
@@ -106,11 +118,8 @@ def _thinned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _data(run: Prepared) -> DataSummary:
     dataset = run.dataset
-    images = {name: len(records) for name, records in run.readable.items()}
-    labels = {}
-    for name, records in run.readable.items():
-        counts = Counter(place for record in records for place in run.task.occurring(record.label))
-        labels[name] = tuple(counts[place] for place in range(len(dataset.classes)))
+    images = {name: len(split.records) for name, split in run.splits.items()}
+    labels = {name: run.task.totals(split.records, split.marks) for name, split in run.splits.items()}
     facts = {
         "folder": str(dataset.root),
         "format": dataset.format,

@@ -210,7 +210,7 @@ def _evaluation_due(progress: Progress, train: Loader, plan: Plan) -> bool:
     """At the end of every `evaluate_every`-th epoch, and after the last step."""
     if progress.step >= progress.steps:
         return True
-    images = len(train) * plan.settings.evaluate_every
+    images = len(train) * (plan.settings.evaluate_every or 1)
     return progress.step * train.batch // images > (progress.step - 1) * train.batch // images
 
 
@@ -218,7 +218,7 @@ def _evaluate(
     progress: Progress, task: AbstractTask, train: Loader, val: Loader, plan: Plan, device: torch.device
 ) -> Evaluated:
     try:
-        metric = measure(progress.judged, task, val, plan.preprocess, device, plan.settings.precision)
+        metric = measure(progress.judged, task, val, plan.preprocess, plan.settings.precision, brief=True)
     except NonFiniteError as error:
         images = plan.preprocess.normalise(next(val.in_order()).images.to(device))
         layer = first_wrong_layer(progress.judged, images, plan)

@@ -9,6 +9,7 @@ from typing import Any
 from pellucid.config import TrainConfig
 from pellucid.data.augment import Augment
 from pellucid.preprocess import Preprocess
+from pellucid.tasks.base import AbstractTask
 
 __all__ = ["Plan", "augment_of", "epochs_for", "fill_settings", "steps_for"]
 
@@ -62,13 +63,16 @@ def steps_for(epochs: float, images: int, batch: int) -> int:
     return max(1, math.ceil(epochs * images / batch))
 
 
-def augment_of(settings: TrainConfig) -> Augment:
-    """The augmentation that filled settings describe."""
+def augment_of(plan: Plan) -> Augment:
+    """The augmentation that filled settings describe, as far as the loader has not done it: its pieces are zoomed."""
     names = [field.name for field in dataclasses.fields(Augment)]
-    return Augment(**{name: getattr(settings, name) for name in names})
+    augment = Augment(**{name: getattr(plan.settings, name) for name in names})
+    return augment if plan.preprocess.one_size else dataclasses.replace(augment, zoom=1.0, shift=0.0)
 
 
-def fill_settings(settings: TrainConfig, *, parameters: int, steps: int) -> tuple[TrainConfig, dict[str, str]]:
+def fill_settings(
+    settings: TrainConfig, task: AbstractTask, *, parameters: int, steps: int
+) -> tuple[TrainConfig, dict[str, str]]:
     """Settings with optimiser, rates, decay, averaging and augmentation filled in, and the reasons."""
     filled: dict[str, Any] = {}
     reasons: dict[str, str] = {}
@@ -96,13 +100,8 @@ def fill_settings(settings: TrainConfig, *, parameters: int, steps: int) -> tupl
     horizon = steps // 100
     ema = 1 - 1 / horizon if horizon >= 10 else 0.0
     derive("ema", ema, "averages over a hundredth of the steps" if ema else "too few steps to average over")
-    small = (settings.size or 0) <= 64
-    derive("shift", 1 / 28 if small else 0.0, "one pixel in 28" if small else "the zoomed crops shift already")
-    derive(
-        "zoom",
-        1.0 if small else 0.6,
-        "small images are shown whole" if small else "crops of 60 to 100 % of the side",
-    )
+    for name, (value, reason) in task.defaults(settings).items():
+        derive(name, value, reason)
     return dataclasses.replace(settings, **filled), reasons
 
 

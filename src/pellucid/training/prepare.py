@@ -19,7 +19,6 @@ from pellucid.data.dataset import Dataset, open_dataset
 from pellucid.data.ledger import Ledger
 from pellucid.data.loader import Loader
 from pellucid.errors import DataError, UsageError
-from pellucid.evaluation import batch_for
 from pellucid.files import write_atomic
 from pellucid.machine import best_device, describe, keep_memory
 from pellucid.models.base import build_model
@@ -30,7 +29,6 @@ from pellucid.training.design import Draft, draft, settle, with_statistics
 from pellucid.training.folder import RunFolder
 from pellucid.training.plan import Plan
 from pellucid.training.start import Origin, find_origin
-from pellucid.types import Record
 
 __all__ = ["Prepared", "Say", "cache_cap", "prepare"]
 
@@ -41,18 +39,19 @@ RESERVED_SECONDS = 4.0
 EVALUATION_PACE = 1.5
 """Images are judged in fp32 at about this many times the speed of a training step in bf16."""
 GIGABYTE = 10**9
+DEFAULTS = TrainConfig()
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A run that can begin or go on: data, plan and network, as config.json says them too.
 
-    `readable` are the records of each split whose images could be read.
+    `splits` holds the images of each split that could be read.
     """
 
     folder: RunFolder
     dataset: Dataset
-    readable: Mapping[str, tuple[Record, ...]]
+    splits: Mapping[str, Decoded]
     digest: str
     task: AbstractTask
     plan: Plan
@@ -72,6 +71,9 @@ class _Source:
     cap: int | None
 
     def decoded(self, split: str, preprocess: Preprocess) -> Decoded:
+        """A split as the run will see it; training crops are taken from a wider view than is judged."""
+        if split == "train":
+            return decode(self.dataset, split, preprocess.margin(), self.digests, judged=False, cap=self.cap)
         return decode(self.dataset, split, preprocess, self.digests, cap=self.cap)
 
 
@@ -85,7 +87,8 @@ def prepare(
     torch.set_num_threads(settings.threads or usable_cores())
     device = best_device(settings.device)
     dataset = open_dataset(data, settings.format, seed=settings.split_seed, val=settings.val, test=settings.test)
-    task: AbstractTask = find("TASKS", dataset.task)(dataset.classes).counted(dataset.split("train"))
+    task: AbstractTask = find("TASKS", dataset.task)(dataset.classes)
+    _refuse_idle(settings, task)
     digests = dataset.digests()
     source = _Source(dataset, digests, cache_cap(settings))
     digest = dataset.digest(digests)
@@ -96,9 +99,7 @@ def prepare(
     else:
         _compare(saved, digest, device, say)
         plan, architecture = Plan.from_json(saved["plan"]), saved["architecture"]
-    splits = {
-        name: source.decoded(name, _view(name, plan.preprocess)) for name, records in dataset.splits.items() if records
-    }
+    splits = {name: source.decoded(name, plan.preprocess) for name, records in dataset.splits.items() if records}
     ledger = _complete(dataset.ledger, splits)
     _say_refused(ledger, say)
     if not splits["train"].records:
@@ -117,14 +118,14 @@ def prepare(
         }
         write_atomic(folder.ledger, ledger.lines())
         write_atomic(folder.config, json.dumps(config, indent=2) + "\n")
-    task = task.counted(splits["train"].records)
-    train = Loader(splits["train"], task, plan.settings.batch or 1, plan.settings.seed)
+    task = task.counted(splits["train"].records, splits["train"].marks)
+    batch, zoom = plan.settings.batch or 1, plan.settings.zoom or 1.0
+    train = Loader(splits["train"], task, batch, plan.settings.seed, zoom)
     val = None
     if "val" in splits and splits["val"].records:
-        val = Loader(splits["val"], task, batch_for(plan.preprocess))
+        val = Loader(splits["val"], task)
     dataset = dataclasses.replace(dataset, ledger=ledger)
-    readable = {name: decoded.records for name, decoded in splits.items()}
-    return Prepared(folder, dataset, readable, digest, task, plan, architecture, origin, train, val, device)
+    return Prepared(folder, dataset, splits, digest, task, plan, architecture, origin, train, val, device)
 
 
 def cache_cap(settings: TrainConfig) -> int | None:
@@ -132,9 +133,12 @@ def cache_cap(settings: TrainConfig) -> int | None:
     return None if settings.cache_gb is None else int(settings.cache_gb * GIGABYTE)
 
 
-def _view(split: str, preprocess: Preprocess) -> Preprocess:
-    """Training crops are taken from a wider view than the network sees when it is judged."""
-    return preprocess.margin() if split == "train" else preprocess
+def _refuse_idle(settings: TrainConfig, task: AbstractTask) -> None:
+    """A setting that would have no effect is an error."""
+    for name in task.idle:
+        if getattr(settings, name) != getattr(DEFAULTS, name):
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} has no effect where the task is to {task.name}. Leave it out.")
 
 
 def _new_plan(
@@ -144,7 +148,7 @@ def _new_plan(
     budget = None if settings.minutes is None else settings.minutes * 60 - RESERVED_SECONDS
     left = None if budget is None else budget - (time.monotonic() - began)
     drafted = draft(dataset, task, settings, origin, left)
-    train = source.decoded("train", drafted.preprocess.margin())
+    train = source.decoded("train", drafted.preprocess)
     for name in ("val", "test"):
         if dataset.splits.get(name):
             source.decoded(name, drafted.preprocess)
@@ -156,7 +160,7 @@ def _new_plan(
         pace = budget - (time.monotonic() - began) - judged / (EVALUATION_PACE * rate), rate
         if pace[0] < 1:
             raise UsageError(f"--minutes {settings.minutes:g} is over before training could begin. Give more.")
-    plan = settle(drafted, preprocess, len(train.records), parameters, pace)
+    plan = settle(drafted, task, preprocess, len(train.records), parameters, pace=pace)
     for name, reason in plan.reasons.items():
         say(f"{name} = {reason}")
     return plan, drafted.architecture

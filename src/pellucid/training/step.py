@@ -32,7 +32,7 @@ def augmented(
     batch: Batch, task: AbstractTask, plan: Plan, generator: Generator, device: torch.device
 ) -> tuple[Float[Tensor, "n c h w"], Any]:
     """Normalised images in network pixels and soft targets, both changed by the same draws."""
-    augment, size = augment_of(plan.settings), plan.preprocess.size
+    augment, size = augment_of(plan), plan.preprocess.size
     images = batch.images.to(device, non_blocking=True).float()
     matrices = draw_matrices(len(images), size[1], augment, generator)
     if _moves(augment) or images.shape[2:] != size:

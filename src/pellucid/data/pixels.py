@@ -1,0 +1,146 @@
+"""Images and masks of a split as a network is given them, uint8: kept in memory-mapped files, or decoded anew."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from pellucid.data.dataset import Dataset
+from pellucid.data.masks import AbstractMask
+from pellucid.errors import DataError, ImageError
+from pellucid.preprocess import Preprocess, resize_nearest
+from pellucid.types import Record
+
+__all__ = ["Develop", "FreshPixels", "Pixels", "RaggedPixels", "Shelf", "StoredPixels", "View"]
+
+GREY_NOTE = "colour, reduced to grey: this network sees one channel"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One image in network pixels, its mask where it has one, and what is known of the photo.
+
+    `size` is the photo's (height, width), `marks` counts its pixels by class.
+    """
+
+    image: UInt8[np.ndarray, "h w c"]
+    mask: UInt8[np.ndarray, "mask_h mask_w"] | None
+    size: tuple[int, int]
+    notes: tuple[str, ...]
+    marks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Develop:
+    """The way from the records of a dataset to network pixels.
+
+    Masks lie over the network pixels; where the network is `judged` they keep the photo's own size, so that nothing is
+    counted that was made smaller first.
+    """
+
+    dataset: Dataset
+    preprocess: Preprocess
+    judged: bool
+
+    def __call__(self, record: Record) -> View:
+        """The view of a record; an ImageError where its image or its mask cannot be used."""
+        image = self.dataset.image(record)
+        height, width, channels = image.pixels.shape
+        pixels = self.preprocess.pixels(image.pixels)
+        notes = (*image.notes, GREY_NOTE) if channels > self.preprocess.channels else image.notes
+        if not isinstance(record.label, AbstractMask):
+            return View(pixels, None, (height, width), notes, ())
+        mask = record.label.read(self.dataset.root, (height, width))
+        marks = np.bincount(mask.ravel(), minlength=256)[: len(self.dataset.classes)]
+        fitted = mask if self.judged else resize_nearest(mask, pixels.shape[:2])
+        return View(pixels, fitted, (height, width), notes, tuple(marks.tolist()))
+
+
+@runtime_checkable
+class Pixels(Protocol):
+    """Where the network pixels of a split come from."""
+
+    def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:
+        """Images at these positions of the split; all have one size."""
+
+    def one(self, position: int) -> tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "mask_h mask_w"] | None]:
+        """The image at a position of the split, and its mask where it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPixels:
+    """Images of one size in a memory-mapped file."""
+
+    array: UInt8[np.ndarray, "images h w c"]
+
+    def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:
+        """Images at these positions."""
+        return self.array[np.asarray(positions)]
+
+    def one(self, position: int) -> tuple[UInt8[np.ndarray, "h w c"], None]:
+        """The image at a position."""
+        return self.array[position], None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Arrays of sizes of their own, one after the other in a memory-mapped file."""
+
+    data: UInt8[np.ndarray, " bytes"]
+    shapes: Int[np.ndarray, "n axes"]
+    starts: Int[np.ndarray, " n"]
+
+    @classmethod
+    def of(cls, data: UInt8[np.ndarray, " bytes"], shapes: Int[np.ndarray, "n axes"]) -> "Shelf":
+        """The shelf of arrays of these shapes."""
+        ends = np.cumsum(shapes.prod(axis=1), dtype=np.int64)
+        return cls(data, shapes, np.concatenate([np.zeros(1, np.int64), ends])[:-1])
+
+    def at(self, position: int) -> UInt8[np.ndarray, "..."]:
+        """The array at a position."""
+        start, shape = int(self.starts[position]), self.shapes[position]
+        return self.data[start : start + int(shape.prod())].reshape(*shape)
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedPixels:
+    """Images of sizes of their own in memory-mapped files, with their masks where they have any."""
+
+    images: Shelf
+    masks: Shelf | None
+
+    def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:
+        """Images at these positions; all have one size."""
+        return np.stack([self.images.at(position) for position in positions])
+
+    def one(self, position: int) -> tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "mask_h mask_w"] | None]:
+        """The image at a position, and its mask where it has one."""
+        return self.images.at(position), None if self.masks is None else self.masks.at(position)
+
+
+@dataclass(frozen=True, slots=True)
+class FreshPixels:
+    """Images decoded anew each time."""
+
+    develop: Develop
+    records: tuple[Record, ...]
+    pool: ThreadPoolExecutor
+
+    def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:
+        """Images at these positions; all have one size."""
+        return np.stack([view.image for view in self.pool.map(self._view, positions)])
+
+    def one(self, position: int) -> tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "mask_h mask_w"] | None]:
+        """The image at a position, and its mask where it has one."""
+        view = self._view(position)
+        return view.image, view.mask
+
+    def _view(self, position: int) -> View:
+        record = self.records[position]
+        try:
+            return self.develop(record)
+        except ImageError as error:
+            raise DataError(f"{record.name} could be read before and no longer can: {error}") from error

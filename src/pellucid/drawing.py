@@ -1,0 +1,98 @@
+"""Ink on photos: captions, classes in colour, legends."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["captioned", "legend", "overlaid", "palette"]
+
+READABLE = 192  # pixels: the least longer side of a picture that is written on
+SMALLEST = 12  # pixels: of a letter
+OPACITY = 0.5
+
+
+def palette(count: int) -> UInt8[ndarray, "count 3"]:
+    """The colours of the PASCAL VOC masks: bit k of a class index sets bit 7 - k / 3 of red, green or blue in turn."""
+    colors = np.zeros((count, 3), np.uint8)
+    for bit in range(8):
+        channel, shift = bit % 3, 7 - bit // 3
+        colors[:, channel] |= ((np.arange(count) >> bit & 1) << shift).astype(np.uint8)
+    return colors
+
+
+def overlaid(
+    pixels: UInt8[ndarray, "h w c"], labels: UInt8[ndarray, "h w"], colors: UInt8[ndarray, "classes 3"]
+) -> UInt8[ndarray, "h w 3"]:
+    """The photo under half transparent colours of the classes, with their outlines; class 0 stays clear."""
+    photo = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+    painted = colors[labels]
+    mixed = (photo * (1 - OPACITY) + painted * OPACITY + 0.5).astype(np.uint8)
+    found = np.where((labels > 0)[..., None], mixed, photo)
+    edge = _edges(labels)
+    found[edge] = painted[edge]
+    return found
+
+
+def _edges(labels: UInt8[ndarray, "h w"]) -> ndarray:
+    """Pixels of a class whose right or lower neighbour is of another, and that neighbour; one pixel wide in all."""
+    edge = np.zeros(labels.shape, bool)
+    edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    edge[:-1] |= labels[:-1] != labels[1:]
+    return edge & (labels > 0)
+
+
+def legend(
+    picture: UInt8[ndarray, "h w 3"], entries: Sequence[tuple[str, UInt8[ndarray, " 3"]]]
+) -> UInt8[ndarray, "h2 w2 3"]:
+    """The picture over lines that name the colours in it."""
+    width = picture.shape[1]
+    size = max(SMALLEST, min(28, width // 30))
+    places, rows = _flow([name for name, _ in entries], size, width)
+    strip = Image.new("RGB", (width, round(size * 1.6) * rows + size // 2), (16, 16, 16))
+    brush, font = ImageDraw.Draw(strip), ImageFont.load_default(size)
+    for (name, color), (x, row) in zip(entries, places, strict=True):
+        middle = round(size * 1.6) * (row + 0.5) + size / 4
+        brush.rectangle((x, middle - size / 2, x + size, middle + size / 2), fill=tuple(color.tolist()))
+        brush.text((x + size * 1.4, middle), name, fill=(255, 255, 255), font=font, anchor="lm")
+    return np.concatenate([picture, np.array(strip)])
+
+
+def _flow(names: Sequence[str], size: int, width: int) -> tuple[list[tuple[float, int]], int]:
+    """Places (x, row) of the entries of a legend, line after line, and the number of lines."""
+    font, x, row = ImageFont.load_default(size), size / 2, 0
+    places: list[tuple[float, int]] = []
+    for name in names:
+        needed = size * 2.4 + font.getlength(name)
+        if places and x + needed > width:
+            x, row = size / 2, row + 1
+        places.append((x, row))
+        x += needed
+    return places, row + 1 if places else 0
+
+
+def captioned(pixels: UInt8[ndarray, "h w c"], text: str) -> UInt8[ndarray, "h2 w2 3"]:
+    """White writing on a dark strip at the bottom, 1/16 of the width high where that can be read."""
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    factor = -(-READABLE // max(picture.size))
+    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    brush = ImageDraw.Draw(picture)
+    size, text = _fitted(text, picture.width)
+    strip = round(size * 1.5)
+    brush.rectangle((0, picture.height - strip, picture.width, picture.height), fill=(16, 16, 16))
+    middle = picture.height - strip / 2
+    brush.text((size / 2, middle), text, fill=(255, 255, 255), font=ImageFont.load_default(size), anchor="lm")
+    return np.array(picture)
+
+
+def _fitted(text: str, width: int) -> tuple[int, str]:
+    """The size of font in which the text fits, and the text, cut short where the smallest is too large."""
+    for size in range(max(SMALLEST, width // 16), SMALLEST - 1, -1):
+        font = ImageFont.load_default(size)
+        if font.getlength(text) <= width - size:
+            return size, text
+    while text and font.getlength(text + "…") > width - SMALLEST:
+        text = text[:-1]
+    return SMALLEST, text + "…"
