@@ -57,3 +57,23 @@ def make_image_folder(
             for number, pixels in enumerate(images):
                 Image.fromarray(pixels).save(folder / f"{number:03d}{suffix}")
     return root
+
+
+def make_mask_folder(root: Path, splits: Mapping[str, int], size: int = 32, seed: int = 0) -> Path:
+    """Noise with bright discs and bright bars: `split/images`, `split/masks` and `classes.txt`."""
+    rows, columns = np.mgrid[:size, :size]
+    for at, (split, count) in enumerate(splits.items()):
+        rng = np.random.default_rng(seed + 1000 * at)
+        for name in ("images", "masks"):
+            (root / split / name).mkdir(parents=True)
+        for number in range(count):
+            mask = np.zeros((size, size), np.uint8)
+            top, left, radius = rng.uniform(0.2, 0.8) * size, rng.uniform(0.2, 0.8) * size, rng.uniform(0.1, 0.2) * size
+            mask[np.hypot(rows - top, columns - left) < radius] = 1
+            start = int(rng.integers(size * 3 // 4))
+            mask[start : start + size // 8] = 2
+            pixels = rng.integers(0, 60, (size, size, 3)) + np.array([[0, 0, 0], [150, 60, 0], [0, 60, 150]])[mask]
+            Image.fromarray(pixels.astype(np.uint8)).save(root / split / "images" / f"{number}.png")
+            Image.fromarray(mask).save(root / split / "masks" / f"{number}.png")
+    (root / "classes.txt").write_text("background\ndisc\nbar\n")
+    return root

@@ -41,6 +41,28 @@ def check(data: str, *, format: str | None = None, json: bool = False) -> int:
     return 0 if report.ok else 1
 
 
+def convert(
+    data: str, *, to: str | None = None, out: str | None = None, format: str | None = None, json: bool = False
+) -> int:
+    """Write a dataset in another format, with the splits it has; exits with 1 when something of it was refused.
+
+    Args:
+        data: A folder of images and labels, a table, or the name of a set.
+        to: The format to write: folder, table, idx, cifar; masks, coco-masks, panoptic, yolo-masks, instance-masks.
+        out: The new or empty folder to write to.
+        format: Format of the data. Derived from the files.
+        json: Print one JSON object.
+    """
+    from pellucid.data.converting import convert as convert_dataset
+    from pellucid.terminal import to_json
+
+    if to is None or out is None:
+        raise UsageError("convert needs --to, the format to write, and --out, the folder to write it to.")
+    done = convert_dataset(data, to, out, format=format)
+    print(to_json(done.to_json()) if json else done.text())
+    return 0 if done.whole else 1
+
+
 def train(data: str, settings: TrainConfig = DEFAULTS, *, out: str | None = None, resume: bool = False) -> int:
     """Train on your images; leaves the model, its figures and report.html in the run folder.
 
@@ -103,7 +125,13 @@ def evaluate(
 
 
 def predict(
-    model: str, images: tuple[str, ...], *, json: bool = False, csv: bool = False, draw: str | None = None
+    model: str,
+    images: tuple[str, ...],
+    *,
+    json: bool = False,
+    csv: bool = False,
+    draw: str | None = None,
+    save: str | None = None,
 ) -> int:
     """What a model says of images.
 
@@ -113,6 +141,7 @@ def predict(
         json: Print one JSON object a line: image, prediction, error.
         csv: Print a CSV table.
         draw: Write every picture, its prediction drawn on it, into this folder.
+        save: Write masks into this folder: class indices, and the same in colours.
     """
     from pellucid.image import write_image
     from pellucid.prediction import list_images, load
@@ -125,13 +154,15 @@ def predict(
     predictor = load(model)
     form = "json" if json else "csv" if csv else "text"
     writer = PredictionWriter(form, predictor.task.columns, sys.stdout)
-    failed, taken = 0, set[Path]()
+    failed, drawn, saved = 0, set[Path](), set[Path]()
     for found in tracked(predict_images(predictor, paths), len(paths), "images"):
         writer.write(found)
         failed += found.error is not None
         if draw is not None and found.prediction is not None:
-            target = drawn_path(Path(draw), found.image, taken)
+            target = drawn_path(Path(draw), found.image, drawn)
             write_image(target, predictor.task.draw(found.pixels, found.prediction))
+        if save is not None and found.prediction is not None:
+            predictor.task.save(found.prediction, drawn_path(Path(save), found.image, saved))
     if failed:
         note(f"{failed} of {len(paths)} images could not be read.")
     return 1 if failed else 0
@@ -267,6 +298,7 @@ def completion(shell: Literal["bash", "zsh", "tcsh"]) -> int:
 
 VERBS: dict[str, Callable[..., int]] = {
     "check": check,
+    "convert": convert,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,

@@ -1,9 +1,10 @@
 """Ink on photos: captions, classes in colour, legends."""
 
 from collections.abc import Sequence
+from colorsys import hsv_to_rgb
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -12,36 +13,51 @@ __all__ = ["captioned", "legend", "overlaid", "palette"]
 READABLE = 192  # pixels: the least longer side of a picture that is written on
 SMALLEST = 12  # pixels: of a letter
 OPACITY = 0.5
+GOLDEN = 0.618034
+OKABE_ITO = (
+    (0, 0, 0),
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
 
 
 def palette(count: int) -> UInt8[ndarray, "count 3"]:
-    """The colours of the PASCAL VOC masks: bit k of a class index sets bit 7 - k / 3 of red, green or blue in turn."""
+    """Black, then the seven colours of Okabe & Ito (2008), which most people can tell apart; then hues in golden steps,
+    in three strengths by turns."""
     colors = np.zeros((count, 3), np.uint8)
-    for bit in range(8):
-        channel, shift = bit % 3, 7 - bit // 3
-        colors[:, channel] |= ((np.arange(count) >> bit & 1) << shift).astype(np.uint8)
+    colors[: len(OKABE_ITO)] = OKABE_ITO[:count]
+    for place in range(count - len(OKABE_ITO)):
+        saturation, value = ((0.75, 1.0), (0.45, 0.95), (0.9, 0.65))[place % 3]
+        rgb = np.array(hsv_to_rgb(place * GOLDEN % 1, saturation, value))
+        colors[len(OKABE_ITO) + place] = np.rint(255 * rgb)
     return colors
 
 
 def overlaid(
     pixels: UInt8[ndarray, "h w c"], labels: UInt8[ndarray, "h w"], colors: UInt8[ndarray, "classes 3"]
 ) -> UInt8[ndarray, "h w 3"]:
-    """The photo under half transparent colours of the classes, with their outlines; class 0 stays clear."""
+    """The photo under half transparent colours of the classes, with outlines; a class whose colour is black stays
+    clear."""
     photo = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-    painted = colors[labels]
-    mixed = (photo * (1 - OPACITY) + painted * OPACITY + 0.5).astype(np.uint8)
-    found = np.where((labels > 0)[..., None], mixed, photo)
-    edge = _edges(labels)
-    found[edge] = painted[edge]
+    colored = np.any(colors, axis=1)[labels]
+    mixed = (photo * (1 - OPACITY) + colors[labels] * OPACITY + 0.5).astype(np.uint8)
+    found = np.where(colored[..., None], mixed, photo)
+    edge = colored & _differs(labels)
+    found[edge] = colors[labels[edge]]
     return found
 
 
-def _edges(labels: UInt8[ndarray, "h w"]) -> ndarray:
-    """Pixels of a class whose right or lower neighbour is of another, and that neighbour; one pixel wide in all."""
+def _differs(labels: UInt8[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Pixels whose right or lower neighbour is of another class."""
     edge = np.zeros(labels.shape, bool)
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     edge[:-1] |= labels[:-1] != labels[1:]
-    return edge & (labels > 0)
+    return edge
 
 
 def legend(

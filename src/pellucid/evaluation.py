@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pellucid.data.cache import Decoded, decode
 from pellucid.data.dataset import Dataset, open_dataset
 from pellucid.data.loader import Loader
 from pellucid.errors import DataError, UsageError
-from pellucid.metrics.intervals import paired_bootstrap
 from pellucid.models.base import AbstractModel
 from pellucid.prediction import Predictor, load
 from pellucid.preprocess import Preprocess
@@ -162,11 +159,10 @@ def _shortened(names: Sequence[str], most: int = 12) -> str:
 
 
 def _compare(judged: Judged, rival: Judged) -> dict[str, Any]:
-    ours, theirs = judged.metric.outcomes(), rival.metric.outcomes()
     if _names(judged) != _names(rival):
         raise DataError("The two models read different images; they cannot be compared image by image.")
     name, value = judged.metric.headline()
-    difference = paired_bootstrap(ours, theirs, np.random.default_rng(0))
+    difference = judged.metric.compared(rival.metric)
     return {
         "metric": name,
         "value": value,

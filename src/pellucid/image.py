@@ -35,7 +35,7 @@ from PIL import MpoImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedIma
 from pellucid.errors import ImageError, UsageError
 from pellucid.files import atomic_path
 
-__all__ = ["SUFFIXES", "Image", "read_header", "read_image", "write_image"]
+__all__ = ["SUFFIXES", "Image", "read_header", "read_image", "read_values", "write_image", "write_palette_image"]
 
 Pixels = NDArray[np.uint8]
 
@@ -68,6 +68,7 @@ PILLOW_MODULES = r"PIL\."
 
 GREY = ("1", "L", "LA", "La", "I", "F")
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+MASK_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", *SIXTEEN_BIT[:-1])
 WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 # Orientation tag -> (swap the axes first, then flip rows, flip columns).
@@ -145,6 +146,23 @@ def read_header(source: str | Path | bytes) -> tuple[int, int, str]:
         return (width, height, image.mode) if swapped else (height, width, image.mode)
 
 
+def read_values(source: str | Path | bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """What the pixels of a mask hold, as it stands there: grey or palette indices H W, or colours H W 3."""
+    with _opened(_located(source)) as image:
+        bits = str([getattr(tile, "args", "") for tile in getattr(image, "tile", [])])
+        lossy, deep = image.format == "JPEG", _is_deep_color(image)
+        if image.mode not in MASK_MODES or lossy or deep:
+            kind = "a JPEG, which blurs values" if lossy else f"of mode {image.mode}{' with 16 bits a colour' * deep}"
+            raise ImageError(f"it is {kind}", "save it as PNG: grey, with a palette, or in colours of 8 bits")
+        image.load()
+        if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema()[0] != 255:
+            raise ImageError("it has transparent pixels, whose value is unclear", "save it without transparency")
+        values: NDArray[Any] = np.asarray(image.convert(image.mode[:-1]) if image.mode[1:].endswith("A") else image)
+        step = 85 if "L;2" in bits else 17 if "L;4" in bits else 1  # Pillow spreads grey of 2 and 4 bits over 0..255
+        whole = values.astype(np.uint16 if image.mode in SIXTEEN_BIT else np.uint8, copy=False) // step
+        return _turned(whole, _orientation(image, []))
+
+
 def _located(source: str | Path | bytes) -> Path | bytes:
     return Path(source) if isinstance(source, str) else source
 
@@ -161,6 +179,14 @@ def write_image(path: Path, pixels: Pixels) -> None:
     picture = Pillow.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
     with atomic_path(path) as draft:
         picture.save(draft, kind, **options)
+
+
+def write_palette_image(path: Path, indices: NDArray[np.uint8], colors: NDArray[np.uint8]) -> None:
+    """Write a PNG whose pixels are indices (H W) into up to 256 colours (N 3); whole or not at all."""
+    picture = Pillow.fromarray(indices)
+    picture.putpalette(colors.tobytes())
+    with atomic_path(path) as draft:
+        picture.save(draft, "PNG")
 
 
 @contextlib.contextmanager
@@ -264,7 +290,7 @@ def _has_late_chunks(image: PngImagePlugin.PngImageFile) -> bool:
     return any(kind in late for kind in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"))
 
 
-def _turned(pixels: Pixels, orientation: int) -> Pixels:
+def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     swap, flip_rows, flip_columns = TURNS.get(orientation, (False, False, False))
     if swap:
         pixels = pixels.swapaxes(0, 1)

@@ -168,10 +168,11 @@ def figures(row: Mapping[str, Any], most: int = 2) -> str:
 def evaluation_text(row: Mapping[str, Any]) -> str:
     """An evaluation for people: figures with intervals, then one line a class."""
     lines = [f"{row['task']}, split {row['split']}, {row['count']} images ({row['refused']} refused)"]
+    width = max(map(len, row["metrics"]))
     for name, value in row["metrics"].items():
         interval = row["intervals"].get(name)
         between = f"  95 % interval {interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
-        lines.append(f"  {name:<10} {value:.4f}{between}")
+        lines.append(f"  {name:<{width}} {value:.4f}{between}")
     if "comparison" in row:
         found = row["comparison"]
         low, high = found["interval"]
@@ -187,10 +188,15 @@ def _cell(name: str, value: Any) -> str:
     return f"{value:<20}" if isinstance(value, str) else f"{name} {_number(value)}"
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.4f}"
+def _number(value: float | list[float | None] | None) -> str:
+    match value:
+        case None:
+            return "-"
+        case list():
+            return " to ".join(map(_number, value))
+        case int():
+            return f"{value:,}"
+    return f"{value:.4f}"
 
 
 class PredictionWriter:

@@ -1,6 +1,7 @@
 """Intervals and tests against published values, plain loops, coverage and properties."""
 
 import time
+import tracemalloc
 from math import comb
 
 import numpy as np
@@ -14,13 +15,26 @@ from pellucid.metrics.intervals import (
     bootstrap_mean,
     mcnemar,
     paired_bootstrap,
+    paired_figure_bootstrap,
     percentile_interval,
+    resampled_sums,
     wilson,
 )
+from pellucid.metrics.regions import frequency_weighted_iou, mean_accuracy, mean_iou, pixel_accuracy
+
+FIGURES = (mean_iou, mean_accuracy, pixel_accuracy, frequency_weighted_iou)
 
 
 def generator(seed=0):
     return np.random.default_rng(seed)
+
+
+def region_rows(images, classes, seed=0, share=0.8):
+    """Hits, target pixels and predicted pixels of images, in each of which some classes are absent."""
+    rng = generator(seed)
+    target = rng.integers(1, 900, size=(images, classes)) * (rng.random((images, classes)) < 0.6)
+    hits = rng.binomial(target, share)
+    return np.stack([hits, target, hits + rng.integers(0, 90, size=hits.shape)], axis=1)
 
 
 def test_percentiles_of_a_line():
@@ -125,6 +139,93 @@ def test_paired_p_is_uniform_when_nothing_differs():
     rng = generator(5)
     found = [paired_bootstrap(rng.random(60), rng.random(60), rng, resamples=300).p for _ in range(200)]
     assert np.mean(np.array(found) < 0.1) == pytest.approx(0.1, abs=0.06)
+
+
+def test_resampled_sums_are_those_of_drawn_images():
+    """The same figures as drawing images one by one, up to the chance of the draws."""
+    rows = region_rows(40, 5)
+    drawn = generator(1).integers(40, size=(8000, 40))
+    sums = resampled_sums(rows, generator(2), resamples=8000)
+    for figure in FIGURES:
+        expected = percentile_interval(figure(rows[drawn].sum(axis=1)))
+        assert percentile_interval(figure(sums)) == pytest.approx(expected, abs=0.004)
+
+
+@given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 99))
+def test_resampled_sums_are_whole_and_of_as_many_images(images, classes, seed):
+    rows = region_rows(images, classes, seed)
+    rows[:, 1, 0] = 1
+    sums = resampled_sums(rows, generator(seed), resamples=20)
+    assert sums.shape == (20, 3, classes)
+    assert np.array_equal(sums, sums.round())
+    assert (sums[:, 1, 0] == images).all()
+
+
+def test_resampled_sums_do_not_depend_on_how_many_are_held_at_once(monkeypatch):
+    rows = region_rows(30, 3)
+    whole = resampled_sums(rows, generator(4), resamples=100)
+    monkeypatch.setattr("pellucid.metrics.intervals.CHUNK_CELLS", 200)
+    assert np.array_equal(resampled_sums(rows, generator(4), resamples=100), whole)
+
+
+def test_an_interval_leaves_out_resamples_without_the_figure():
+    """Of two images one is wholly ignored: a quarter of the resamples hold nothing else."""
+    rows = np.array([[[8], [10], [9]], [[0], [0], [0]]])
+    figures = mean_iou(resampled_sums(rows, generator()))
+    assert np.isnan(figures).mean() == pytest.approx(0.25, abs=0.04)
+    assert percentile_interval(figures) == (8 / 11, 8 / 11)
+    assert np.isnan(percentile_interval(np.array([np.nan, np.nan]))).all()
+
+
+def test_a_hundred_and_thirty_classes_in_five_thousand_images_take_seconds_and_little_memory():
+    rows = region_rows(5000, 130)
+    tracemalloc.start()
+    start = time.process_time()
+    sums = resampled_sums(rows, generator())
+    assert all(np.isfinite(percentile_interval(figure(sums))).all() for figure in FIGURES)
+    assert time.process_time() - start < 4
+    assert tracemalloc.get_traced_memory()[1] < 300e6
+    tracemalloc.stop()
+
+
+def test_paired_figures_of_equal_models_do_not_differ():
+    rows = region_rows(50, 4)
+    found = paired_figure_bootstrap(rows, rows, mean_iou, generator())
+    assert (found.value, found.interval, found.p) == (0.0, (0.0, 0.0), 1.0)
+
+
+def test_a_paired_figure_that_is_a_mean_is_the_paired_bootstrap():
+    """Images of one pixel of one class: pixel accuracy is the mean of the hits."""
+    first, second = (generator().random((2, 300)) < [[0.8], [0.7]]).astype(np.int64)
+    rows = [np.stack([hits, np.ones_like(hits), hits], axis=1)[:, :, None] for hits in (first, second)]
+    found = paired_figure_bootstrap(*rows, pixel_accuracy, generator(1), resamples=20_000)
+    expected = paired_bootstrap(first.astype(float), second.astype(float), generator(2), resamples=20_000)
+    assert found.value == pytest.approx(expected.value)
+    assert found.interval == pytest.approx(expected.interval, abs=0.004)
+    assert found.p == pytest.approx(expected.p, abs=0.004)
+
+
+def test_paired_figures_use_the_pairing():
+    """Images differ far more from one another than the two models do on any of them."""
+    first = np.concatenate([region_rows(60, 4, 1, share=0.95), region_rows(60, 4, 2, share=0.3)])
+    second = first.copy()
+    second[:, 0] = second[:, 0] * 98 // 100
+    found = paired_figure_bootstrap(first, second, mean_iou, generator())
+    alone = percentile_interval(mean_iou(resampled_sums(first, generator())))
+    assert found.value == float(mean_iou(first.sum(axis=0)) - mean_iou(second.sum(axis=0)))
+    assert 0 < found.interval[0] < found.value < found.interval[1]
+    assert found.interval[1] - found.interval[0] < (alone[1] - alone[0]) / 10
+    assert found.p < 0.002
+    swapped = paired_figure_bootstrap(second, first, mean_iou, generator())
+    assert swapped.value == -found.value
+    assert swapped.interval == pytest.approx((-found.interval[1], -found.interval[0]))
+
+
+def test_a_paired_figure_that_is_nowhere_known_is_nan_and_tells_nothing():
+    nothing = np.zeros((5, 3, 2), np.int64)
+    found = paired_figure_bootstrap(nothing, nothing, mean_iou, generator())
+    assert np.isnan([found.value, *found.interval]).all()
+    assert found.p == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pellucid.errors import UsageError
 from pellucid.models.base import build_model
 from pellucid.models.layers import BasicBlock, Bottleneck, PaddedShortcut
+from pellucid.models.resnet import resnet_backbone
 
 # torchvision's weight metadata: parameters at 1,000 classes; work at 224 by torch's counter, FLOPs = 2 MACs
 LARGE = {
@@ -120,3 +121,33 @@ def test_sizes_other_than_the_designed_one_work(side):
     with torch.device("meta"):
         assert build_model("resnet20", 10).eval()(torch.empty(1, 3, side, side)).shape == (1, 10)
         assert build_model("resnet50", 10).eval()(torch.empty(1, 3, side, side)).shape == (1, 10)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+@pytest.mark.parametrize("output_stride", [16, 8])
+@pytest.mark.parametrize("size", [(64, 64), (75, 42)])
+def test_a_dilated_network_computes_the_plain_one_between_its_cells_too(depth, output_stride, size):
+    """Every second or fourth cell of the dilated network is a cell of the plain one, of the same weights."""
+    torch.manual_seed(0)
+    plain, dilated = resnet_backbone(depth, 3), resnet_backbone(depth, 3, output_stride=output_stride)
+    for module in plain.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.3, 0.9)
+            nn.init.uniform_(module.bias, -0.3, 0.3)
+    dilated.load_state_dict(plain.state_dict(), strict=True)
+    assert [feature.stride for feature in dilated.features] == [min(2**at, output_stride) for at in range(1, 6)]
+    x = torch.randn(1, 3, *size)
+    with torch.no_grad():
+        sparse, dense = plain.eval().stages(x), dilated.eval().stages(x)
+    for few, many in zip(plain.features, dilated.features, strict=True):
+        step = few.stride // many.stride
+        torch.testing.assert_close(dense[many.name][:, :, ::step, ::step], sparse[few.name], rtol=1e-4, atol=1e-5)
+
+
+def test_dilations_follow_torchvision():
+    """The first block of a dilated stage still has the dilation of the stage before."""
+    with torch.device("meta"):
+        network = resnet_backbone(50, 3, output_stride=8)
+    found = [[block.conv2.dilation[0] for block in getattr(network, f"layer{at}")] for at in (1, 2, 3, 4)]
+    assert found == [[1] * 3, [1] * 4, [1, 2, 2, 2, 2, 2], [2, 4, 4]]
+    assert [getattr(network, f"layer{at}")[0].conv2.stride[0] for at in (1, 2, 3, 4)] == [1, 2, 1, 1]

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from pellucid.errors import ModelError
-from pellucid.models.base import build_model
-from pellucid.models.weights import PUBLISHED, fit_weights, read_weights
+from pellucid.models.base import AbstractClassifier, build_model
+from pellucid.models.weights import PUBLISHED, fit_weights, inherit_weights, read_weights
 
 
 def saved(path, thing):
@@ -244,11 +244,91 @@ def test_a_new_head_excuses_no_other_layer(state):
         fit_weights(build_model("net", 4), theirs, new_head=True)
 
 
+def drawn_like(model):
+    """Other weights for the same network."""
+    generator = torch.Generator().manual_seed(5)
+    return {
+        name: torch.rand(value.shape, generator=generator) if value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+    }
+
+
+def test_an_ancestors_weights_make_the_backbone_its_own():
+    ancestor, model = build_model("resnet18", 10), build_model("fcn8s_resnet18", 3)
+    head = {name: value.clone() for name, value in model.classifier.state_dict().items()}
+    theirs = drawn_like(ancestor)
+    ancestor.load_state_dict(theirs)
+    assert inherit_weights(model, theirs) == [f"classifier.{name}" for name in head]
+    assert all(torch.equal(value, head[name]) for name, value in model.classifier.state_dict().items())
+    assert all(torch.equal(value, theirs[name]) for name, value in model.backbone.state_dict().items())
+    x = torch.rand(1, 3, 32, 32)
+    found, expected = model.eval().backbone.stages(x), ancestor.eval().stages(x)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_published_vgg_becomes_convolutional():
+    model = build_model("fcn16s", 3, width=1)
+    theirs = {
+        name.replace("layers.", "features."): value
+        for name, value in drawn_like(build_model("vgg16", 10, width=1)).items()
+    }
+    inherit_weights(model, theirs)
+    assert torch.equal(model.backbone.layers[28].bias, theirs["features.28.bias"])
+    assert torch.equal(model.backbone.fc6.weight, theirs["classifier.0.weight"].reshape(64, 8, 7, 7))
+    assert torch.equal(model.backbone.fc7.weight[:, :, 0, 0], theirs["classifier.3.weight"])
+    assert not model.classifier.score["fc7"].weight.any()
+
+
+def test_what_does_not_fit_an_heir_is_listed_and_nothing_is_changed():
+    model = build_model("fcn32s_resnet18", 3)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    theirs = drawn_like(build_model("resnet18", 10))
+    theirs["layer1.7.conv1.weight"] = theirs.pop("layer1.1.conv1.weight")
+    theirs["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+    with pytest.raises(ModelError) as caught:
+        inherit_weights(model, theirs)
+    message = str(caught.value)
+    assert "do not fit fcn32s_resnet18" in message
+    assert "1 missing: backbone.layer1.1.conv1.weight" in message
+    assert "1 unexpected: backbone.layer1.7.conv1.weight" in message
+    assert "backbone.conv1.weight (64x1x7x7, wanted 64x3x7x7)" in message
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_thinner_vgg_does_not_fit():
+    with pytest.raises(ModelError, match=r"backbone\.fc6\.weight \(64x392, wanted 128x16x7x7\)"):
+        inherit_weights(build_model("fcn8s", 3, width=2), build_model("vgg16", 3, width=1).state_dict())
+
+
+def test_a_new_head_may_have_several_places():
+    """All of them are new where one does not fit."""
+    model, theirs = TwoHeads(2), TwoHeads(2).state_dict() | {"b.weight": torch.zeros(5, 3)}
+    with pytest.raises(ModelError, match="ask for a new head"):
+        fit_weights(model, theirs)
+    assert fit_weights(model, theirs, new_head=True) == ["a.weight", "b.weight"]
+    assert torch.equal(model.body.weight, theirs["body.weight"])
+
+
+class TwoHeads(AbstractClassifier):
+    head = ("a", "b")
+
+    def __init__(self, classes):
+        super().__init__()
+        self.body = torch.nn.Linear(3, 3, bias=False)
+        self.a, self.b = (torch.nn.Linear(3, classes, bias=False) for _ in range(2))
+
+    def forward(self, x):
+        return self.a(self.body(x))
+
+
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_published_weights_are_of_our_models(name):
     weights = PUBLISHED[name]
     with torch.device("meta"):
-        assert build_model(weights.model, weights.classes).task == "classify"
-    assert weights.filename == f"{weights.model}-{weights.sha256[:8]}.pth"
+        task = build_model(weights.model, weights.classes).task
+    data, classes, resized = {"classify": ("", 1000, (232, 256)), "segment": ("_coco", 21, (520,))}[task]
+    assert weights.filename == f"{weights.model}{data}-{weights.sha256[:8]}.pth"
+    assert weights.classes == classes
     assert len(weights.sha256) in (8, 64)
-    assert round(weights.size / weights.crop) in (232, 256)
+    assert round(weights.size / weights.crop) in resized
+    assert 0.5 < weights.figure < 0.9

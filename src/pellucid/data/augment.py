@@ -52,11 +52,11 @@ def draw_matrices(count: int, size: int, augment: Augment, generator: Generator)
 
 
 def warp(
-    images: Float[Tensor, "n c h w"], matrices: Float[Tensor, "n 2 3"], size: tuple[int, int]
+    images: Float[Tensor, "n c h w"], matrices: Float[Tensor, "n 2 3"], size: tuple[int, int], mode: str = "bilinear"
 ) -> Float[Tensor, "n c rows columns"]:
     """Images sampled at the mapped positions; beyond the border the picture is mirrored."""
     grid = functional.affine_grid(matrices.to(images), [*images.shape[:2], *size], align_corners=False)
-    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return functional.grid_sample(images, grid, mode=mode, padding_mode="reflection", align_corners=False)
 
 
 def recolor(images: Float[Tensor, "n c h w"], strength: float, generator: Generator) -> Float[Tensor, "n c h w"]:

@@ -1,6 +1,7 @@
 """What is wrong with a dataset before anything is trained on it: every image is decoded, every finding is a value."""
 
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,9 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
+import numpy as np
+
+from pellucid.data.class_table import BACKGROUND
 from pellucid.data.dataset import Dataset
 from pellucid.data.duplicates import Thumbnail, equal_groups, likeness_pairs, thumbnail
 from pellucid.data.ledger import Ledger, Note, Refusal
+from pellucid.data.masks import AbstractMask
 from pellucid.errors import ImageError
 from pellucid.image import SUFFIXES
 from pellucid.types import Record
@@ -38,11 +43,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found. `counts` holds, for every split, the images of each class."""
+    """What a check found.
+
+    `images` holds the number of images of every split, `counts` how much of each class there is: images, or pixels
+    where the labels are masks (`unit`).
+    """
 
     root: str
     format: str
     classes: tuple[str, ...]
+    images: dict[str, int]
+    unit: str
     counts: dict[str, tuple[int, ...]]
     made: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -60,6 +71,8 @@ class Report:
             "root": self.root,
             "format": self.format,
             "classes": list(self.classes),
+            "images": self.images,
+            "unit": self.unit,
             "counts": {split: list(counts) for split, counts in self.counts.items()},
             "made": list(self.made),
             "findings": [asdict(finding) for finding in self.findings],
@@ -72,7 +85,8 @@ class Report:
         lines = [f"{self.root}: {self.format}, {len(self.classes)} classes"]
         for split, counts in self.counts.items():
             cut = " (cut from train)" if split in self.made else ""
-            lines.append(f"  {split}{cut}: {sum(counts)} images, {min(counts)} to {max(counts)} a class")
+            span = f"{min(counts):,} to {max(counts):,} {'' if self.unit == 'images' else 'pixels '}a class"
+            lines.append(f"  {split}{cut}: {self.images[split]} images, {span}")
         for finding in self.findings:
             lines.append(f"{finding.level}: {finding.text}{' ' if finding.cure else ''}{finding.cure}")
             lines += [f"    {file}" for file in finding.files[:SHOWN_FILES]]
@@ -84,13 +98,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What stays of one decoded image."""
+    """What stays of one decoded image. `label` tells labels apart, `marks` counts the pixels of a mask by class."""
 
     split: str
     record: Record
     shape: tuple[int, ...]
     mode: str
     digest: bytes
+    label: str
+    marks: tuple[int, ...]
     thumb: Thumbnail
     notes: tuple[str, ...]
 
@@ -100,18 +116,31 @@ def check(dataset: Dataset) -> Report:
     seen, refusals = _decoded(dataset)
     notes = tuple(Note(image.record.name, text) for image in seen for text in image.notes)
     ledger = dataset.ledger.refuse(refusals, notes)
+    unit = "pixels" if any(image.marks for image in seen) else "images"
+    images = {split: sum(image.split == split for image in seen) for split in dataset.splits}
     counts = {split: _class_counts(dataset, split, seen) for split in dataset.splits}
     findings = [
         *_refused(ledger),
         *_same(dataset, seen),
         *_alike(dataset, seen),
-        *_classes(dataset, counts),
+        *_classes(dataset, counts, unit),
+        *_masks(dataset, seen),
         *_shapes(seen),
         *_noted(ledger),
     ]
     order = ["error", "warning", "info"]
     findings.sort(key=lambda finding: order.index(finding.level))
-    return Report(str(dataset.root), dataset.format, dataset.classes, counts, dataset.made, tuple(findings), ledger)
+    return Report(
+        root=str(dataset.root),
+        format=dataset.format,
+        classes=dataset.classes,
+        images=images,
+        unit=unit,
+        counts=counts,
+        made=dataset.made,
+        findings=tuple(findings),
+        ledger=ledger,
+    )
 
 
 def _decoded(dataset: Dataset) -> tuple[list[_Seen], tuple[Refusal, ...]]:
@@ -129,19 +158,31 @@ def _look(dataset: Dataset, offered: Sequence[tuple[str, Record]]) -> list[_Seen
     for split, record in offered:
         try:
             image = dataset.image(record)
+            label, marks = _label(dataset, record, image.pixels.shape[:2])
         except ImageError as error:
             looked.append(Refusal(record.name, error.reason, f"{error.cure[0].upper()}{error.cure[1:]}."))
             continue
         shape = image.pixels.shape
         digest = hashlib.blake2b(image.pixels.data, digest_size=16, key=repr(shape).encode()).digest()
-        looked.append(_Seen(split, record, shape, image.mode, digest, thumbnail(image.pixels), image.notes))
+        thumb = thumbnail(image.pixels)
+        looked.append(_Seen(split, record, shape, image.mode, digest, label, marks, thumb, image.notes))
     return looked
 
 
+def _label(dataset: Dataset, record: Record, size: tuple[int, int]) -> tuple[str, tuple[int, ...]]:
+    """What tells the label of an image from others, and the pixels of each class in it where it is a mask."""
+    if not isinstance(record.label, AbstractMask):
+        return repr(record.label), ()
+    mask = record.label.read(dataset.root, size)
+    marks = np.bincount(mask.ravel(), minlength=256)[: len(dataset.classes)]
+    return hashlib.blake2b(mask.data, digest_size=16).hexdigest(), tuple(marks.tolist())
+
+
 def _class_counts(dataset: Dataset, split: str, seen: Sequence[_Seen]) -> tuple[int, ...]:
-    here = [image.record.label for image in seen if image.split == split]
-    labels = Counter(label for label in here if isinstance(label, int))
-    return tuple(labels[at] for at in range(len(dataset.classes)))
+    here = [image for image in seen if image.split == split]
+    labels = Counter(image.record.label for image in here if isinstance(image.record.label, int))
+    marks = np.sum([image.marks for image in here if image.marks] or [(0,) * len(dataset.classes)], axis=0)
+    return tuple(labels[at] + int(marks[at]) for at in range(len(dataset.classes)))
 
 
 def _refused(ledger: Ledger) -> Iterator[Finding]:
@@ -165,7 +206,7 @@ def _was_offered(refusal: Refusal) -> bool:
 def _same(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
     """Images with exactly the same pixels: contradicting labels, leaks, and what is merely there twice."""
     groups = [[seen[at] for at in group] for group in equal_groups([image.digest for image in seen])]
-    torn = [group for group in groups if len({repr(image.record.label) for image in group}) > 1]
+    torn = [group for group in groups if len({image.label for image in group}) > 1]
     if torn:
         text = f"{_many(torn, 'image')} there more than once, with different labels."
         yield Finding("error", "contradiction", text, "Keep the copy whose label is right.", _listed(dataset, torn))
@@ -193,7 +234,7 @@ def _alike(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
         text = f"{_many(across, 'pair')} of images in different splits that look the same."
         cure = "Look at them; copies of one image belong into one split."
         yield Finding("warning", "near-leak", text, cure, _listed(dataset, across))
-    torn = [pair for pair in pairs if repr(pair[0].record.label) != repr(pair[1].record.label)]
+    torn = [pair for pair in pairs if pair[0].label != pair[1].label and not pair[0].marks]
     if torn:
         text = f"{_many(torn, 'pair')} of images with different labels that look the same."
         yield Finding("warning", "near-contradiction", text, "Look at the labels.", _listed(dataset, torn))
@@ -214,28 +255,47 @@ def _called(dataset: Dataset, image: _Seen) -> str:
     return f"{image.record.name} ({image.split}{', ' if name else ''}{name})"
 
 
-def _classes(dataset: Dataset, counts: dict[str, tuple[int, ...]]) -> Iterator[Finding]:
+def _classes(dataset: Dataset, counts: dict[str, tuple[int, ...]], unit: str) -> Iterator[Finding]:
     """Classes without images, classes that a split lacks, and classes that are far from equally large."""
+    one = unit.removesuffix("s")
     totals = [sum(split[at] for split in counts.values()) for at in range(len(dataset.classes))]
     empty = [name for name, total in zip(dataset.classes, totals, strict=True) if not total]
     if empty:
-        text = f"{_many(empty, 'class', 'classes')} without an image that can be used: {_few(empty)}."
+        article = "an" if one == "image" else "a"
+        text = f"{_many(empty, 'class', 'classes')} without {article} {one} that can be used: {_few(empty)}."
         yield Finding("error", "empty-class", text, "Add images or remove the class.")
     for split, numbers in counts.items():
         missing = [name for name, here, all_ in zip(dataset.classes, numbers, totals, strict=True) if all_ > here == 0]
         if missing:
             level: Literal["error", "warning"] = "error" if split == "train" else "warning"
-            text = f"The {split} split has no image of {_many(missing, 'class', 'classes')}: {_few(missing)}."
+            text = f"The {split} split has no {one} of {_many(missing, 'class', 'classes')}: {_few(missing)}."
             yield Finding(level, "missing-class", text, "Add images of them, or move some there.")
     present = [total for total in totals if total]
     if present and max(present) > min(present):
         ratio = max(present) / min(present)
         most, least = (dataset.classes[totals.index(pick(present))] for pick in (max, min))
         text = (
-            f"The largest class ({most}, {max(present)}) is {ratio:.1f} times the smallest ({least}, {min(present)})."
+            f"The largest class ({most}, {max(present):,}) is {ratio:.1f} times the smallest "
+            f"({least}, {min(present):,})."
         )
         cure = "Consider --class-weights balanced." if ratio >= RARE else ""
         yield Finding("warning" if ratio >= RARE else "info", "imbalance", text, cure)
+
+
+def _masks(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
+    """How the pixels of each split are shared out, and masks that mark nothing."""
+    for split in dataset.splits:
+        here = [image for image in seen if image.split == split and image.marks]
+        if here:
+            marks, total = np.sum([image.marks for image in here], axis=0), sum(math.prod(i.shape[:2]) for i in here)
+            shares = [f"{name} {pixels / total:.2%}" for name, pixels in zip(dataset.classes, marks, strict=True)]
+            ignored = f", ignored {1 - marks.sum() / total:.2%}" if marks.sum() < total else ""
+            yield Finding("info", "frequencies", f"Pixels of {split}: {', '.join(shares)}{ignored}.")
+    first = 1 if dataset.classes[0].lower() == BACKGROUND else 0
+    empty = [image.record.name for image in seen if image.marks and not any(image.marks[first:])]
+    if empty:
+        text = f"{_many(empty, 'mask')} in which no pixel is of any class."
+        yield Finding("info", "empty-mask", text, "They are used; look whether they are meant.", tuple(empty))
 
 
 def _shapes(seen: Sequence[_Seen]) -> Iterator[Finding]:

@@ -2,6 +2,9 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import PurePath
+
+from pellucid.image import SUFFIXES
 
 __all__ = ["Ledger", "Note", "Refusal"]
 
@@ -18,6 +21,13 @@ class Refusal:
     cure: str
     line: int | None = None
     value: str | None = None
+
+    @property
+    def is_stray(self) -> bool:
+        """Whether nobody takes the file for an image or a label: a README, a hidden file."""
+        path = PurePath(self.file)
+        named_as_image = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        return not (named_as_image or self.line is not None or "#" in self.file)
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"

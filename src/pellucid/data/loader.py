@@ -26,7 +26,7 @@ MOST_JUDGED = 500
 PIXELS_JUDGED = 2_000_000
 """Images and pixels in a batch that is judged."""
 
-View = tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "mask_h mask_w"] | None]
+View = tuple[UInt8[np.ndarray, "_ _ _"], UInt8[np.ndarray, "_ _"] | None]
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ Where a quotient is 0/0 it is NaN: nothing was observed, and 0 would claim that 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from numpy import ndarray
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "label_ranks",
     "macro_f1",
     "most_confused",
+    "quotient",
     "softmax",
     "top_k_correct",
     "weighted_f1",
@@ -77,17 +78,17 @@ class ClassFigures:
     @property
     def precision(self) -> Float[ndarray, "*resamples classes"]:
         """Of the images called this class, the share that is."""
-        return _quotient(self.hits, self.predicted)
+        return quotient(self.hits, self.predicted)
 
     @property
     def recall(self) -> Float[ndarray, "*resamples classes"]:
         """Of the images of this class, the share that was found."""
-        return _quotient(self.hits, self.support)
+        return quotient(self.hits, self.support)
 
     @property
     def f1(self) -> Float[ndarray, "*resamples classes"]:
         """The harmonic mean of precision and recall, `2·hits / (support + predicted)`."""
-        return _quotient(2 * self.hits, self.support + self.predicted)
+        return quotient(2 * self.hits, self.support + self.predicted)
 
 
 def class_figures(confusion: Int[ndarray, "classes classes"]) -> ClassFigures:
@@ -117,6 +118,6 @@ def most_confused(confusion: Int[ndarray, "classes classes"], most: int) -> list
     return [(target, given, int(wrong[target, given])) for target, given in pairs if wrong[target, given]]
 
 
-def _quotient(above: Float[ndarray, "..."], below: Float[ndarray, "..."]) -> Float[ndarray, "..."]:
+def quotient(above: Num[ndarray, "..."], below: Num[ndarray, "..."]) -> Float[ndarray, "..."]:
     """`above / below`, NaN where both are 0."""
     return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)

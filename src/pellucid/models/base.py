@@ -7,23 +7,34 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pellucid.catalog import find
 from pellucid.errors import UsageError
 
-__all__ = ["AbstractClassifier", "AbstractModel", "Backbone", "Feature", "build_model"]
+__all__ = ["AbstractClassifier", "AbstractModel", "AbstractSegmenter", "Backbone", "Feature", "build_model"]
+
+MOST_CLASSES = 255
+"""Classes a segmenter may have: labels are written as uint8, and in a mask 255 says that a pixel is ignored."""
+AUX_SHARE = 0.5
+"""What the cross entropy of an auxiliary head counts beside that of the head, as in torchvision's references."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One level of a backbone that heads of other tasks may build on: input pixels per cell is `stride`."""
+    """One level of a backbone that heads of other tasks may build on: input pixels per cell is `stride`.
+
+    `centre` is the pixel, along either axis, in the middle of what cell 0 sees; that of cell i is `centre + stride·i`.
+    It is 0 behind padded convolutions of odd size, and (stride - 1) / 2 behind pools that halve.
+    """
 
     name: str
     channels: int
     stride: int
+    centre: float = 0.0
 
 
 @runtime_checkable
@@ -35,7 +46,8 @@ class Backbone(Protocol):
     def stages(self, x: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:
         """The activation of every declared feature by its name: N channels H/stride W/stride.
 
-        How a side that the stride does not divide is rounded is the model's own.
+        How a side that the stride does not divide is rounded is the model's own, and so are cells that see only
+        padding.
         """
 
 
@@ -44,8 +56,11 @@ class AbstractModel(nn.Module, ABC):
 
     `forward` gives raw outputs; it reads neither `self.training` nor a target. `task` is the name of the task
     it serves, `size` the side of the square image in pixels it is meant for, `fixed_size` whether it takes no
-    other, `head` the prefix of the parameters whose shape depends on the classes, `aliases` what parts of our
-    parameter names are called in published files (`{"linear": "fc"}` reads `linear.bias` as `fc.bias`).
+    other, `head` the prefix (or prefixes) of the parameters whose shape depends on the classes, `aliases` what parts
+    of our parameter names are called in published files (`{"linear": "fc"}` reads `linear.bias` as `fc.bias`).
+
+    A model may be built on another of the catalogue: `ancestor` is its name, `inherits` maps the parts whose weights
+    are taken over to what they are called here (`{"conv1": "backbone.conv1"}`); what it does not name stays behind.
 
     `architecture` is set by `build_model`: the name and arguments that build the same network again.
     """
@@ -53,8 +68,10 @@ class AbstractModel(nn.Module, ABC):
     task: ClassVar[str]
     size: ClassVar[int] = 224
     fixed_size: ClassVar[bool] = False
-    head: ClassVar[str]
+    head: ClassVar[str | tuple[str, ...]]
     aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    ancestor: str = ""
+    inherits: ClassVar[Mapping[str, str]] = MappingProxyType({})
     features: tuple[Feature, ...] = ()
     architecture: Mapping[str, Any] = MappingProxyType({})
 
@@ -95,6 +112,75 @@ class AbstractClassifier(AbstractModel):
         return {"logits": logits, "probs": logits.softmax(dim=1)}
 
 
+PixelLogits = Float[Tensor, "n classes h w"] | dict[str, Float[Tensor, "n classes h w"]]
+
+
+class AbstractSegmenter(AbstractModel):
+    """A model whose outputs are one logit for each class and pixel: the size of the images, whatever it is.
+
+    A model with an auxiliary head gives both as a dict, `out` and `aux`.
+    """
+
+    task: ClassVar[str] = "segment"
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "n c h w"]) -> PixelLogits:
+        """Logits for normalised images."""
+
+    def loss(self, outputs: PixelLogits, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`cross_entropy`, with an auxiliary head half of its own as `aux`, and `dice` where a share of it is wanted.
+
+        Of the targets, `labels` (int64 N H W) are class indices, `weight` (N H W) what a pixel counts: the weight of
+        its class, or 0 where it is ignored, whose label is any class. `smoothing` and `dice` (N) are the label
+        smoothing and the share of the Dice loss, the same for every image.
+        """
+        out, *aux = outputs.values() if isinstance(outputs, dict) else (outputs,)
+        log_probs = functional.log_softmax(out.float(), dim=1)
+        terms = {"cross_entropy": _pixel_cross_entropy(log_probs, targets)}
+        for logits in aux:
+            terms["aux"] = AUX_SHARE * _pixel_cross_entropy(functional.log_softmax(logits.float(), dim=1), targets)
+        share = targets["dice"][0]
+        if share > 0:
+            terms["dice"] = share * _dice_loss(log_probs.exp(), targets["labels"], targets["weight"] > 0)
+        return terms
+
+    def decode(self, outputs: PixelLogits) -> dict[str, Tensor]:
+        """`labels`, uint8 N H W: the class of the greatest logit, of equal ones the first; `scores` N H W: its prob."""
+        logits = (outputs["out"] if isinstance(outputs, dict) else outputs).float()
+        greatest, labels = logits.max(dim=1, keepdim=True)
+        scores = 1 / (logits - greatest).exp().sum(dim=1)
+        return {"labels": labels.squeeze(1).to(torch.uint8), "scores": scores}
+
+
+def _pixel_cross_entropy(log_probs: Float[Tensor, "n classes h w"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+    """`-Σ w Σ_c t_c·log p_c / Σ w` over the pixels of the batch, 0 where none counts.
+
+    `t = (1 - s)·onehot + s / classes` is never formed: the inner sum is `(1 - s)·log p_label + s·mean_c log p_c`.
+    """
+    smoothing, weight = targets["smoothing"][:, None, None], targets["weight"]
+    own = log_probs.gather(1, targets["labels"][:, None]).squeeze(1)
+    entropies = -((1 - smoothing) * own + smoothing * log_probs.mean(dim=1))
+    total = weight.sum()
+    return (weight * entropies).sum() / torch.where(total > 0, total, 1)
+
+
+def _dice_loss(
+    probs: Float[Tensor, "n classes h w"], labels: Int[Tensor, "n h w"], counted: Bool[Tensor, "n h w"]
+) -> Float[Tensor, ""]:
+    """`1 - mean_c 2·Σ p_c·t_c / (Σ p_c + Σ t_c)`, sums over the counted pixels, c the classes that occur among them.
+
+    Milletari, Navab & Ahmadi 2016 (arXiv 1606.04797), section 3, with plain instead of squared sums in the divisor,
+    and t the one-hot labels. 0 where no pixel counts.
+    """
+    classes = torch.arange(probs.shape[1], device=probs.device)
+    onehot = (labels[:, None] == classes[:, None, None]) & counted[:, None]
+    probs = probs * counted[:, None]
+    pixels = onehot.sum((0, 2, 3))
+    occurs = pixels > 0
+    coefficients = 2 * (probs * onehot).sum((0, 2, 3)) / (probs.sum((0, 2, 3)) + pixels.clamp(min=1))
+    return ((1 - coefficients) * occurs).sum() / occurs.sum().clamp(min=1)
+
+
 def build_model(name: str, classes: int, *, in_channels: int = 3, **arguments: Any) -> AbstractModel:
     """A freshly initialised model of the catalogue, or of a user's file (`mynet.py:MyNet`).
 
@@ -109,6 +195,10 @@ def build_model(name: str, classes: int, *, in_channels: int = 3, **arguments: A
     model = constructor(classes, in_channels=in_channels, **arguments)
     if not isinstance(model, AbstractModel):
         raise UsageError(f"{name!r} builds a {type(model).__name__}, which is not an AbstractModel.")
+    if isinstance(model, AbstractSegmenter) and classes > MOST_CLASSES:
+        raise UsageError(
+            f"Model {name!r} for {classes} classes: masks hold at most {MOST_CLASSES}. Merge some of them."
+        )
     model.architecture = {"name": name, "classes": classes, "in_channels": in_channels, **arguments}
     return model
 

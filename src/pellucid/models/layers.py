@@ -13,6 +13,7 @@ __all__ = [
     "BasicBlock",
     "BlockType",
     "Bottleneck",
+    "Dilations",
     "PaddedShortcut",
     "Shortcut",
     "initialise",
@@ -21,12 +22,17 @@ __all__ = [
 ]
 
 Shortcut = Literal["A", "B", "C"]
+Dilations = tuple[int, int]
+"""Of the 3x3 convolution that takes the stride, and of those after it: where dilation stands in for a stride, only the
+latter have to step over the cells that it would have left out."""
 
 
-def convolution(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
+def convolution(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     """A convolution that keeps the size at stride 1; no bias, since batch normalisation follows."""
-    padding = kernel_size // 2
-    return nn.Conv2d(in_channels, out_channels, kernel_size, stride=stride, padding=padding, bias=False)
+    padding = dilation * (kernel_size // 2)
+    return nn.Conv2d(
+        in_channels, out_channels, kernel_size, stride=stride, padding=padding, dilation=dilation, bias=False
+    )
 
 
 class PaddedShortcut(nn.Module):
@@ -64,12 +70,19 @@ class BasicBlock(nn.Module):
 
     expansion: ClassVar[int] = 1
 
-    def __init__(self, in_channels: int, width: int, stride: int = 1, shortcut: Shortcut = "B") -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int = 1,
+        shortcut: Shortcut = "B",
+        dilations: Dilations = (1, 1),
+    ) -> None:
         super().__init__()
-        self.conv1 = convolution(in_channels, width, 3, stride)
+        self.conv1 = convolution(in_channels, width, 3, stride, dilations[0])
         self.bn1 = nn.BatchNorm2d(width)
         self.relu1 = nn.ReLU()  # one module a place: a hook on it sees one activation
-        self.conv2 = convolution(width, width, 3)
+        self.conv2 = convolution(width, width, 3, 1, dilations[1])
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = shortcut_of(shortcut, in_channels, width, stride)
         self.relu2 = nn.ReLU()
@@ -95,13 +108,20 @@ class Bottleneck(nn.Module):
 
     expansion: ClassVar[int] = 4
 
-    def __init__(self, in_channels: int, width: int, stride: int = 1, shortcut: Shortcut = "B") -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int = 1,
+        shortcut: Shortcut = "B",
+        dilations: Dilations = (1, 1),
+    ) -> None:
         super().__init__()
         out_channels = width * self.expansion
         self.conv1 = convolution(in_channels, width, 1)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu1 = nn.ReLU()
-        self.conv2 = convolution(width, width, 3, stride)
+        self.conv2 = convolution(width, width, 3, stride, dilations[0])
         self.bn2 = nn.BatchNorm2d(width)
         self.relu2 = nn.ReLU()
         self.conv3 = convolution(width, out_channels, 1)
@@ -127,12 +147,20 @@ BlockType = type[BasicBlock] | type[Bottleneck]
 
 
 def stage(
-    block: BlockType, in_channels: int, width: int, depth: int, *, stride: int, shortcut: Shortcut = "B"
+    block: BlockType,
+    in_channels: int,
+    width: int,
+    depth: int,
+    *,
+    stride: int,
+    shortcut: Shortcut = "B",
+    dilations: Dilations = (1, 1),
 ) -> nn.Sequential:
     """`depth` blocks in a row, of which the first takes the stride."""
     out_channels = width * block.expansion
-    first = block(in_channels, width, stride, shortcut)
-    rest = [block(out_channels, width, 1, shortcut) for _ in range(depth - 1)]
+    after = dilations[1]
+    first = block(in_channels, width, stride, shortcut, dilations)
+    rest = [block(out_channels, width, 1, shortcut, (after, after)) for _ in range(depth - 1)]
     return nn.Sequential(first, *rest)
 
 

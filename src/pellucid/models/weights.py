@@ -16,7 +16,7 @@ from torch import Tensor
 from pellucid.errors import ModelError
 from pellucid.models.base import AbstractModel
 
-__all__ = ["PUBLISHED", "Published", "fit_weights", "read_weights"]
+__all__ = ["PUBLISHED", "Published", "fit_weights", "inherit_weights", "read_weights"]
 
 PICKLED = (".pt", ".pth", ".th")
 NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights")
@@ -132,17 +132,47 @@ def fit_weights(model: AbstractModel, tensors: Mapping[str, Tensor], *, new_head
     return left
 
 
+def inherit_weights(model: AbstractModel, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Copy tensors of the model's ancestor into it; all or nothing. Gives the names that were left as they were.
+
+    Every parameter of the inherited parts must be given and fit. A linear layer that became a convolution keeps its
+    numbers: 4096x25088 fits 4096x512x7x7.
+    """
+    own = model.state_dict()
+    heirs = {name: _heir(name, model.inherits) for name in tensors}
+    given = {heir: _convolutional(tensors[name], own.get(heir)) for name, heir in heirs.items() if heir is not None}
+    left = [name for name in own if not any(_is_in(name, part) for part in model.inherits.values())]
+    _check_fit(model, own, given, left)
+    model.load_state_dict({**own, **given}, strict=True)
+    return left
+
+
+def _heir(name: str, inherits: Mapping[str, str]) -> str | None:
+    """What an ancestor's parameter is called in its heir; None for one that stays behind."""
+    part = next((part for part in inherits if _is_in(name, part)), None)
+    return None if part is None else inherits[part] + name.removeprefix(part)
+
+
+def _convolutional(value: Tensor, own: Tensor | None) -> Tensor:
+    """The weight of a linear layer as that of the convolution it became; anything else as it is."""
+    if own is None or (value.ndim, own.ndim) != (2, 4) or value.numel() != own.numel():
+        return value
+    return value.reshape(own.shape)
+
+
 def _own_name(name: str, own: Mapping[str, Tensor], given: Mapping[str, Tensor], aliases: Mapping[str, str]) -> str:
     """The model's own name of a foreign one: `linear.weight` -> `fc.weight`, unless that is given too."""
     renamed = ".".join(aliases.get(part, part) for part in name.split("."))
     return name if name in own or renamed in given else renamed
 
 
-def _is_in(name: str, head: str) -> bool:
-    return name == head or name.startswith(head + ".")
+def _is_in(name: str, parts: str | tuple[str, ...]) -> bool:
+    """Whether a parameter belongs to a part, or to one of several: `fc.bias` is in `fc`."""
+    parts = (parts,) if isinstance(parts, str) else parts
+    return name in parts or name.startswith(tuple(part + "." for part in parts))
 
 
-def _unfit_head(head: str, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+def _unfit_head(head: str | tuple[str, ...], own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
     """The names of the head if any of its tensors is absent or of another shape, else none."""
     names = [name for name in own if _is_in(name, head)]
     fits = all(name in given and given[name].shape == own[name].shape for name in names)
@@ -188,7 +218,9 @@ class Published:
 
     `sha256` is the whole digest, or its first eight digits (which the publisher puts into the file name).
     Preprocessing: the shorter side is resized to `size / crop` pixels, the centre of `size` pixels cut out,
-    and `(rgb / 255 - mean) / std` taken. `top1` is the publisher's accuracy on the 50,000 validation images.
+    and `(rgb / 255 - mean) / std` taken. `figure` is the publisher's: of a classifier, top-1 accuracy on the 50,000
+    validation images of ImageNet; of a segmenter, mean IoU on the photos of COCO val2017 that show one of PASCAL VOC's
+    classes.
     """
 
     model: str
@@ -196,7 +228,7 @@ class Published:
     sha256: str
     size: int
     crop: float
-    top1: float
+    figure: float
     classes: int = 1000
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -207,9 +239,15 @@ class Published:
         return self.url.rpartition("/")[2]
 
 
-def _torchvision(model: str, sha256: str, top1: float, resized: int = 256) -> Published:
+def _torchvision(model: str, sha256: str, figure: float, resized: int = 256) -> Published:
     url = f"https://download.pytorch.org/models/{model}-{sha256[:8]}.pth"
-    return Published(model, url, sha256, size=224, crop=224 / resized, top1=top1)
+    return Published(model, url, sha256, size=224, crop=224 / resized, figure=figure)
+
+
+def _torchvision_fcn(model: str, sha256: str, figure: float) -> Published:
+    """Of the background and the 20 classes of PASCAL VOC, trained on COCO; photos are shown whole."""
+    url = f"https://download.pytorch.org/models/{model}_coco-{sha256[:8]}.pth"
+    return Published(model, url, sha256, size=520, crop=1.0, figure=figure, classes=21)
 
 
 PUBLISHED = {
@@ -233,4 +271,7 @@ PUBLISHED = {
         "resnet152", "394f9c45966e3651a89bbb78a48410a6755854ce4a5ab64927cf1c7247f85e58", 0.78312
     ),
     "resnet152-imagenet-v2": _torchvision("resnet152", "f82ba261", 0.82284, resized=232),
+    "vgg16-imagenet": _torchvision("vgg16", "397923af", 0.71592),
+    "fcn_resnet50-coco": _torchvision_fcn("fcn_resnet50", "1167a1af", 0.605),
+    "fcn_resnet101-coco": _torchvision_fcn("fcn_resnet101", "7ecb50ca", 0.637),
 }

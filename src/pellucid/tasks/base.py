@@ -4,6 +4,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from jaxtyping import Int
@@ -11,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from pellucid.config import TrainConfig
+from pellucid.metrics.intervals import Difference
 from pellucid.panels import Panel
 from pellucid.preprocess import Preprocess
 from pellucid.types import Frame, Record, Tile
@@ -48,8 +50,8 @@ class AbstractMetric(ABC):
         """Everything that is known of the images added, with bootstrap intervals drawn from `seed`."""
 
     @abstractmethod
-    def outcomes(self) -> Any:
-        """One number an image (its share of the headline figure) as a float array, for paired comparison."""
+    def compared(self, other: "AbstractMetric", seed: int = 0) -> Difference:
+        """How much better the headline is than another model's on the same images, resampled over the images."""
 
     @abstractmethod
     def mistakes(self, most: int) -> list[tuple[int, str]]:
@@ -178,6 +180,10 @@ class AbstractTask(ABC):
 
         A photo too small to write on is enlarged by a whole factor first.
         """
+
+    @abstractmethod
+    def save(self, prediction: AbstractPrediction, path: Path) -> None:
+        """Write what a prediction says as files; `path` is that of the main one, with the suffix .png."""
 
     @abstractmethod
     def views(self, pixels: Any, target: Any, prediction: AbstractPrediction) -> Sequence[tuple[str, Any]]:

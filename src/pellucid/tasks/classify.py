@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -172,6 +173,10 @@ class Classify(AbstractTask):
         """The photo with label and score on a dark strip along its lower edge."""
         return captioned(pixels, f"{prediction.label} {prediction.score:.2f}")
 
+    def save(self, prediction: AbstractPrediction, path: Path) -> None:
+        """Refused: a label is a word."""
+        raise UsageError("--save has no effect where the task is to classify: --json or --csv give the labels.")
+
     def views(self, pixels: Any, target: Any, prediction: AbstractPrediction) -> Sequence[tuple[str, Any]]:
         """The photo alone."""
         return [("photo", pixels)]
@@ -231,6 +236,11 @@ class ClassMetric(AbstractMetric):
     def headline(self) -> tuple[str, float]:
         """The share of images whose greatest logit is the label's."""
         return "top1", float(self.outcomes().mean())
+
+    def compared(self, other: AbstractMetric, seed: int = 0) -> intervals.Difference:
+        """The difference in top1, resampled over the images."""
+        assert isinstance(other, ClassMetric)
+        return intervals.paired_bootstrap(self.outcomes(), other.outcomes(), np.random.default_rng(seed))
 
     def outcomes(self) -> Float[ndarray, " n"]:
         """1 for a correct image, 0 for a wrong one."""

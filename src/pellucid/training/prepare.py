@@ -88,7 +88,8 @@ def prepare(
     device = best_device(settings.device)
     dataset = open_dataset(data, settings.format, seed=settings.split_seed, val=settings.val, test=settings.test)
     task: AbstractTask = find("TASKS", dataset.task)(dataset.classes)
-    _refuse_idle(settings, task)
+    if saved is None:
+        _refuse_idle(asked, task)
     digests = dataset.digests()
     source = _Source(dataset, digests, cache_cap(settings))
     digest = dataset.digest(digests)

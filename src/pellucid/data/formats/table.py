@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pellucid.data.copying import copy_image
 from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder, ordered_classes, split_named
-from pellucid.data.formats.folder import copy_image, is_image
 from pellucid.data.ledger import Ledger, Note, Refusal
+from pellucid.data.walk import is_image
 from pellucid.errors import DataError, UsageError
 from pellucid.files import atomic_path
 from pellucid.types import Record

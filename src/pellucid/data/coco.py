@@ -1,0 +1,186 @@
+"""COCO's JSON files: images, categories and annotations, checked entry by entry."""
+
+import json
+import mmap
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+
+from pellucid.data.class_table import ClassTable, table_of_names
+from pellucid.data.dataset import split_named
+from pellucid.data.intake import Intake
+from pellucid.data.walk import folders_in
+from pellucid.errors import DataError
+from pellucid.files import write_atomic
+
+__all__ = ["Coco", "CocoImage", "CocoText", "box_and_area", "coco_files", "coco_root", "read_coco"]
+
+KEYS = (b'"images"', b'"annotations"', b'"categories"')
+
+
+@dataclass(frozen=True, slots=True)
+class CocoImage:
+    """An image that a file describes and that is here: its path relative to the root, and its (height, width)."""
+
+    path: Path
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Coco:
+    """One JSON file: images and names of categories by their ids, and the annotations as they stand there.
+
+    `absent` are the ids of images that are described and cannot be used.
+    """
+
+    path: Path
+    split: str
+    images: dict[int, CocoImage]
+    absent: set[int]
+    names: dict[int, str]
+    annotations: list[Any]
+
+    def lacks(self, key: int) -> str | None:
+        """Why an annotation of the image of that id cannot be used."""
+        if key in self.images:
+            return None
+        return f"its image {key} cannot be used" if key in self.absent else f"there is no image {key}"
+
+    def table(self, others: Sequence["Coco"], intake: Intake) -> ClassTable:
+        """The categories of this file, which must be those of the others as well."""
+        for other in others:
+            if other.names != self.names:
+                raise DataError(f"{self.path} and {other.path} name different categories. Give both the same.")
+        for name, count in Counter(self.names.values()).items():
+            if count > 1:
+                intake.note(self.path, f"{count} categories are called {name!r}: they are one class")
+        return table_of_names(self.names, self.path)
+
+
+def coco_files(path: Path, word: str = "") -> list[Path]:
+    """The JSON files of COCO's kind at a path: in the folder, its `annotations` and its splits; with this key in it."""
+    folders = [folder for folder in folders_in(path) if folder.name == "annotations" or split_named(folder.name)]
+    files = [path] if path.is_file() else sorted(file for place in (path, *folders) for file in place.glob("*.json"))
+    keys = (*KEYS, f'"{word}"'.encode()) if word else KEYS
+    return [file for file in files if file.suffix.lower() == ".json" and _holds(file, keys)]
+
+
+def _holds(path: Path, keys: Sequence[bytes]) -> bool:
+    try:
+        with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return all(content.find(key) >= 0 for key in keys)
+    except (OSError, ValueError):  # ValueError: the file is empty
+        return False
+
+
+def coco_root(path: Path) -> Path:
+    """The folder of a dataset that is given by itself or by its JSON file."""
+    if path.is_dir():
+        return path
+    return path.parent.parent if path.parent.name == "annotations" else path.parent
+
+
+def read_coco(intake: Intake, path: Path, candidates: Iterable[Path], split: str | None = None) -> Coco:
+    """What a JSON file (relative to the root) says; the files of its images are looked for among the candidates."""
+    content = _content(intake.root / path)
+    coco = Coco(path, split or _split(path), {}, set(), _names(content["categories"], path), content["annotations"])
+    by_name: dict[str, list[Path]] = {}
+    for candidate in candidates:
+        by_name.setdefault(candidate.name, []).append(candidate)
+    taken: set[Path] = set()
+    for entry in content["images"]:
+        key = entry.get("id") if isinstance(entry, dict) else None
+        found = _image(entry, coco, by_name)
+        trouble = found if isinstance(found, str) else "it is described twice" if found.path in taken else None
+        if isinstance(key, int) and isinstance(found, CocoImage) and trouble is None:
+            coco.images[key] = found
+            taken.add(found.path)
+            continue
+        if isinstance(key, int) and key not in coco.images:
+            coco.absent.add(key)
+        intake.refuse_label(f"{path}#image {key}", str(trouble), "Put it there, or mend its entry.", value=str(entry))
+    return coco
+
+
+def _image(entry: Any, coco: Coco, by_name: Mapping[str, list[Path]]) -> CocoImage | str:
+    """The image of an entry, or what is wrong with it."""
+    match entry:
+        case {"id": int(key), "file_name": str(name), "height": int(height), "width": int(width)}:
+            if key in coco.images:
+                return "another image has this id"
+            parts = Path(name).parts
+            fitting = [path for path in by_name.get(Path(name).name, []) if path.parts[-len(parts) :] == parts]
+            if not fitting:
+                return f"there is no file {name!r:.80}"
+            return CocoImage(min(fitting, key=lambda path: _distance(path, coco)), (height, width))
+    return "its entry needs a whole id, height and width, and a file_name"
+
+
+def _distance(image: Path, coco: Coco) -> tuple[bool, bool, bool]:
+    """Which of several files of one name is meant: the one beside the JSON file, or in a folder called like it."""
+    folder = image.parent.name
+    splits = {split_named(part.rstrip("0123456789")) for part in image.parts}
+    return image.parent != coco.path.parent, not folder or folder not in coco.path.stem, coco.split not in splits
+
+
+def _split(path: Path) -> str:
+    """`train` for `instances_train2017.json`, `val` for `valid/_annotations.coco.json`."""
+    words = [path.parent.name, *re.split(r"[^a-z]+", path.stem.lower())]
+    return next((split for split in map(split_named, words) if split), "train")
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is damaged: {error}. Replace it with an intact copy.") from error
+    keys = ("images", "categories", "annotations")
+    if not isinstance(content, dict) or any(not isinstance(content.get(key), list) for key in keys):
+        raise DataError(f"{path} must hold lists of {', '.join(keys)}, as COCO's files do.")
+    return content
+
+
+def _names(categories: list[Any], path: Path) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for category in categories:
+        match category:
+            case {"id": int(key), "name": str(name)} if key >= 0 and names.get(key, name) == name:
+                names[key] = name
+            case _:
+                raise DataError(f"{path}: the category {category!r:.80} must have a name and an id of its own.")
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class CocoText:
+    """A JSON file in the making. Ids count from 1."""
+
+    categories: Sequence[Mapping[str, Any]]
+    images: list[dict[str, Any]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+
+    def add_image(self, name: str, size: tuple[int, ...]) -> int:
+        """Enter an image by its file's name and (height, width); gives its id."""
+        key = len(self.images) + 1
+        self.images.append({"id": key, "file_name": name, "height": size[0], "width": size[1]})
+        return key
+
+    def write(self, path: Path) -> None:
+        """The file, whole or not at all."""
+        content = {"images": self.images, "categories": self.categories, "annotations": self.annotations}
+        write_atomic(path, json.dumps(content))
+
+
+def box_and_area(pixels: Bool[ndarray, "h w"]) -> dict[str, Any]:
+    """What COCO keeps beside an outline: `bbox` (x, y, width, height) and `area` in pixels."""
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    left, top = int(columns[0]), int(rows[0])
+    width, height = int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
+    return {"bbox": [left, top, width, height], "area": int(pixels.sum())}
