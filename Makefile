@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/pellucid demo
+	@$(BIN)/pellucid demo classify segment
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2

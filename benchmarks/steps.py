@@ -1,8 +1,9 @@
 """Training step and whole epoch against the plain loop: eager, fp32, NCHW, same model, batch and process.
 
-python -m benchmarks.steps [resnet20 | resnet18]
+python -m benchmarks.steps [resnet20 | resnet18 | fcn_compact | fcn8s_resnet18]
 """
 
+import dataclasses
 import statistics
 import sys
 import tempfile
@@ -18,17 +19,24 @@ from benchmarks.machine import header
 from pellucid.config import TrainConfig
 from pellucid.data.cache import Decoded
 from pellucid.data.loader import Loader
-from pellucid.data.pixels import StoredPixels
+from pellucid.data.pixels import RaggedPixels, Shelf, StoredPixels
 from pellucid.machine import keep_memory
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.classify import Classify
+from pellucid.tasks.segment import Segment
 from pellucid.training.events import Stepped
 from pellucid.training.loop import fit
 from pellucid.training.plan import Plan, fill_settings
 from pellucid.types import Record
 
-CASES = {"resnet20": (10, 32, 128), "resnet18": (1000, 224, 16)}
+CASES = {
+    "resnet20": (10, 32, 128),
+    "resnet18": (1000, 224, 16),
+    "fcn_compact": (2, 256, 8),
+    "fcn8s_resnet18": (21, 256, 8),
+}
+"""Classes, side and batch."""
 ROUNDS = 12
 
 
@@ -57,16 +65,23 @@ def our_steps(model: AbstractModel, loader: Loader, preprocess: Preprocess, step
     return (event for event in events if isinstance(event, Stepped))
 
 
-def cached(classes: int, side: int, count: int, folder: Path) -> Loader:
-    path = folder / "pixels.bin"
-    margin = side if side <= 64 else round(side / 0.875)
-    np.random.default_rng(0).integers(0, 256, (count, margin, margin, 3), dtype=np.uint8).tofile(path)
-    array = np.memmap(path, np.uint8, "r", shape=(count, margin, margin, 3))
+def cached(model: AbstractModel, classes: int, side: int, count: int, folder: Path) -> Loader:
+    """Random images in a memory-mapped file, wide enough for crops; with random masks for a segmenter."""
+    names, masked = tuple(map(str, range(classes))), model.task == "segment"
+    margin = side if side <= 64 or masked else round(side / 0.875)
+    shape = (count, margin, margin, 3)
+    np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8).tofile(folder / "pixels.bin")
+    array = np.memmap(folder / "pixels.bin", np.uint8, "r", shape=shape)
+    pixels = RaggedPixels(shelf(array), shelf(array[..., 0] % classes)) if masked else StoredPixels(array)
     records = tuple(Record(Path(str(place)), place % classes) for place in range(count))
-    sizes = np.full((count, 2), margin)
-    preprocess = Preprocess((margin, margin), "stretch", 3, (0.5,) * 3, (0.25,) * 3)
-    decoded = Decoded(records, StoredPixels(array), preprocess, sizes, np.zeros((count, 0), int), (), (), None)
-    return Loader(decoded, Classify(tuple(map(str, range(classes)))), 1)
+    preprocess = Preprocess((margin, margin), "scale" if masked else "stretch", 3, (0.5,) * 3, (0.25,) * 3)
+    sizes, marks = np.full((count, 2), margin), np.zeros((count, 0), int)
+    decoded = Decoded(records, pixels, preprocess, sizes, marks, (), (), None)
+    return Loader(decoded, (Segment if masked else Classify)(names), 1, zoom=0.7 if masked else 1.0)
+
+
+def shelf(arrays: np.ndarray) -> Shelf:
+    return Shelf.of(arrays.reshape(-1), np.tile(arrays.shape[1:], (len(arrays), 1)))
 
 
 def seconds(step: Callable[[], object]) -> float:
@@ -77,13 +92,15 @@ def seconds(step: Callable[[], object]) -> float:
 
 def compare(name: str) -> str:
     classes, side, batch = CASES[name]
-    preprocess = Preprocess((side, side), "stretch", 3, (0.5,) * 3, (0.25,) * 3)
+    model = build_model(name, classes)
     with tempfile.TemporaryDirectory() as folder:
-        loader = cached(classes, side, batch * 20, Path(folder))
+        loader = cached(model, classes, side, batch * 20, Path(folder))
         loader.batch = batch
-        images, labels = torch.randn(batch, 3, side, side), torch.randint(0, classes, (batch,))
+        preprocess = dataclasses.replace(loader.decoded.preprocess, size=(side, side))
+        each = (side, side) if model.task == "segment" else ()
+        images, labels = torch.randn(batch, 3, side, side), torch.randint(0, classes, (batch, *each))
         plain = plain_step(build_model(name, classes).train(), images, labels)
-        ours = our_steps(build_model(name, classes), loader, preprocess, 1000)
+        ours = our_steps(model, loader, preprocess, 1000)
         bare_images = images.contiguous(memory_format=torch.channels_last)
         bare = bare_step(build_model(name, classes).to(memory_format=torch.channels_last), bare_images, labels)
         for step in (plain, bare, lambda: next(ours)):

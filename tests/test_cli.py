@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pellucid.cli import main
-from tests.drawn import make_image_folder
+from tests.drawn import make_image_folder, make_mask_folder
 
 PELLUCID = [sys.executable, "-m", "pellucid"]
 
@@ -162,6 +162,11 @@ MISTAKES = [
     (["predict", "IMAGE", "IMAGE"], "is not a readable safetensors file"),
     (["import", "IMAGE", "--model", "net", "--classes", "a,b"], "its suffix is '.png'"),
     (["check", "nowhere/at/all"], "nowhere/at/all"),
+    (["convert", "DATA"], "convert needs --to, the format to write, and --out, the folder to write it to"),
+    (["convert", "DATA", "--to", "foldr", "--out", "OUT"], "No format named 'foldr'. Did you mean 'folder'?"),
+    (["convert", "DATA", "--to", "panoptic", "--out", "OUT"], "is for the task 'classify', and the format 'panoptic'"),
+    (["convert", "DATA", "--to", "table", "--out", "DATA"], "is not an empty folder. Choose another name."),
+    (["convert", "nowhere/at/all", "--to", "table", "--out", "OUT"], "nowhere/at/all"),
 ]
 
 
@@ -178,6 +183,27 @@ def test_a_mistake_is_one_line_and_exit_code_2(words, message, run, data, tmp_pa
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("name", ["masks", "coco-masks", "panoptic", "yolo-masks"])
+def test_convert_and_check_say_what_there_is_and_what_is_wrong(name, tmp_path, capsys):
+    root = make_mask_folder(tmp_path / "masks", {"train": 3, "val": 2})
+    assert told(capsys, "convert", root, "--to", name, "--out", tmp_path / "whole")[::2] == (0, "")
+    code, out, _ = told(capsys, "check", tmp_path / "whole", "--json")
+    assert code == 0
+    assert json.loads(out)["format"] == name
+    assert sum(map(sum, json.loads(out)["counts"].values())) == 5 * 32 * 32
+
+    (root / "val" / "masks" / "1.png").write_bytes(b"")
+    code, out, _ = told(capsys, "convert", root, "--to", name, "--out", tmp_path / "part")
+    assert code == 1
+    assert out.splitlines()[0] == f"{tmp_path}/part: {name}, 3 classes, images: 3 train, 1 val"
+    assert out.splitlines()[1].startswith(
+        "refused: val/images/1.png: its mask val/masks/1.png: it has 0 bytes. Replace"
+    )
+    code, out, _ = told(capsys, "convert", root, "--to", name, "--out", tmp_path / "again", "--json")
+    assert (code, json.loads(out)["counts"], json.loads(out)["ok"]) == (1, {"train": 3, "val": 1}, False)
+    assert told(capsys, "check", root)[0] == 1
+
+
 def test_help_and_version_come_without_torch():
     code = "import sys; from pellucid.cli import main; main(['--help']); main(['-V']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -185,7 +211,7 @@ def test_help_and_version_come_without_torch():
     assert "usage: pellucid VERB" in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["check", "train", "evaluate", "predict", "import", "demo", "completion"])
+@pytest.mark.parametrize("verb", ["check", "convert", "train", "evaluate", "predict", "import", "demo", "completion"])
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         main([verb, "--help"])

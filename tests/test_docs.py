@@ -1,9 +1,10 @@
 """The documentation is executed: every ```console and ```python block of a page, top to bottom, in one folder.
 
-In the folder lie `photos/` (three classes of drawn images), `new/` (images without labels) and `resnet20.pt`
-(foreign weights). Of a console block, lines that begin with `$ pellucid` are run; ` # exits with 1` states another
-exit code than 0. The lines below a command are what it printed: each must occur in what it prints now, whatever the
-numbers are; `…` stands for what is left out. Budgets are cut to one epoch, so that a page runs in seconds.
+In the folder lie `photos/` (three classes of drawn images), `parts/` (drawn images with masks), `new/` (images without
+labels) and `resnet20.pt` (foreign weights). Of a console block, lines that begin with `$ pellucid` are run;
+` # exits with 1` states another exit code than 0. The lines below a command are what it printed: each must occur in
+what it prints now, whatever the numbers are; `…` stands for what is left out. Budgets are cut to one epoch, so that a
+page runs in seconds.
 
 An ```output block is what the ```python block above it prints, to the letter but for `…`. A lesson links to states of
 the page `pellucid studio`, which must know them, and its questions are answered by blocks that run.
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 
 from tests.browser import watched_page
-from tests.drawn import draw_images, make_image_folder
+from tests.drawn import draw_images, make_image_folder, make_mask_folder
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "docs" / "lessons").glob("[0-9]*.md"))
@@ -57,6 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from pellucid.models.base import build_model
 
     make_image_folder(tmp_path / "photos", ("bee", "fly", "wasp"), size=32)
+    make_mask_folder(tmp_path / "parts", {"train": 12, "val": 4, "test": 4})
     (tmp_path / "new").mkdir()
     for name, pixels in zip(("a.png", "b.png", "c.png"), draw_images([0, 1, 2], seed=9), strict=True):
         Image.fromarray(np.asarray(pixels)).save(tmp_path / "new" / name)

@@ -268,16 +268,17 @@ def studio(*, port: int = 8765, image: str | None = None, open: bool = False) ->
     return 0
 
 
-def demo(*, out: str = "pellucid-demo") -> int:
-    """Train on real handwritten digits, evaluate, predict, and write a report: the whole way in under a minute.
+def demo(names: tuple[str, ...], *, out: str = "pellucid-demo") -> int:
+    """Train on digits (classify) or on drawn scenes (segment), evaluate, predict, write a report: in under a minute.
 
     Args:
+        names: classify, segment, or both. Derived: classify.
         out: The folder to work in.
     """
-    from pellucid.demo import classify
+    from pellucid.demo import run_demos
     from pellucid.terminal import note
 
-    for line in classify(Path(out), note):
+    for line in run_demos(names, Path(out), note):
         print(line)
     return 0
 

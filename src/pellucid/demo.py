@@ -1,47 +1,116 @@
-"""The whole way on real images that come with an installed package: train, evaluate, predict, report."""
+"""The whole way on images that come with an installed package: train, evaluate, predict, report."""
 
+import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pellucid.catalog import suggestion
 from pellucid.config import TrainConfig
+from pellucid.data.check import check
 from pellucid.data.dataset import open_dataset
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
 from pellucid.image import write_image
-from pellucid.prediction import predict
-from pellucid.terminal import TrainingView, figures
+from pellucid.prediction import Predictor, load, predict
+from pellucid.scenes import write_scenes
+from pellucid.terminal import PredictionWriter, TrainingView, drawn_path, figures
 from pellucid.training.run import train
 
-__all__ = ["classify", "write_digits"]
+__all__ = ["DEMOS", "classify", "run_demos", "segment", "write_digits"]
 
-EPOCHS = 25
+DIGITS = TrainConfig(model="net", epochs=25, hflip=0)
+SCENES = TrainConfig(minutes=0.5, color=0, zoom=1)
+"""All scenes are of one scale and of the light that test scenes have: in half a minute, changes of both cost more than
+they bring."""
+SIDE = 96
+COUNTS = {"train": 400, "val": 20, "test": 60}
 SHOWN = 5
+
+
+def run_demos(names: Sequence[str], folder: Path, say: Callable[[str], None]) -> Iterator[str]:
+    """The lines of the result of each demo named, `classify` where none is."""
+    for name in names:
+        if name not in DEMOS:
+            raise UsageError(f"No demo named {name!r}.{suggestion(name, DEMOS)} There are {', '.join(DEMOS)}.")
+    for name in names or ["classify"]:
+        yield from DEMOS[name](folder, say)
 
 
 def classify(folder: Path, say: Callable[[str], None]) -> list[str]:
     """Handwritten digits (UCI, by way of scikit-learn) through every verb; gives the lines of the result."""
     data, run = folder / "digits", folder / "run"
-    model = run / "model.safetensors"
     say(f"1,797 real handwritten digits as a folder per class: {data}")
     write_digits(data)
+    predictor = _trained(data, run, DIGITS, say)
+    result = _judged(predictor, data, run, say)
+    unseen = _unseen(data)
+    say(f"$ pellucid predict {_model(run)} {' '.join(map(str, unseen))}")
+    _predicted(predictor, unseen, say)
+    return [result, f"model:  {_model(run)}", f"report: {run / 'report.html'}"]
 
-    say(f"$ pellucid train {data} --out {run} --model net --epochs {EPOCHS} --hflip 0")
+
+def segment(folder: Path, say: Callable[[str], None]) -> list[str]:
+    """Drawn scenes with exact masks through every verb; gives the lines of the result."""
+    data, run, drawn = folder / "scenes", folder / "scenes-run", folder / "scenes-drawn"
+    say(f"{sum(COUNTS.values())} scenes of {SIDE}x{SIDE} pixels, shapes and real digits over real photographs: {data}")
+    write_scenes(data, COUNTS, (SIDE, SIDE))
+    say(f"$ pellucid check {data}")
+    say(check(open_dataset(data)).text())
+    predictor = _trained(data, run, SCENES, say)
+    result = _judged(predictor, data, run, say)
+    unseen = _unseen(data)
+    say(f"$ pellucid predict {_model(run)} {' '.join(map(str, unseen))} --draw {drawn}")
+    _predicted(predictor, unseen, say, draw=drawn)
+    return [result, f"model:  {_model(run)}", f"report: {run / 'report.html'}", f"drawn:  {drawn}"]
+
+
+def _trained(data: Path, run: Path, settings: TrainConfig, say: Callable[[str], None]) -> Predictor:
+    """The model of a new run."""
+    say(f"$ pellucid train {data} --out {run} {_flags(settings)}")
     shutil.rmtree(run, ignore_errors=True)
     with TrainingView() as view:
-        train(data, run, TrainConfig(model="net", epochs=EPOCHS, hflip=0), listen=view.hear, say=view.say)
+        train(data, run, settings, listen=view.hear, say=view.say)
+    return load(_model(run))
 
-    say(f"$ pellucid evaluate {model} {data} --split test")
-    result = evaluate(model, data).to_json()
 
-    unseen = [data / record.path for record in open_dataset(data).split("test")[:SHOWN]]
-    say(f"$ pellucid predict {model} {' '.join(str(path) for path in unseen)}")
-    for found in predict(model, unseen):
-        say(f"{found.image}  {found.prediction and found.prediction.to_row()}")
-    return [f"test: {figures(result)}", f"model:  {model}", f"report: {run / 'report.html'}"]
+def _flags(settings: TrainConfig) -> str:
+    """What stands on the command line for these settings."""
+    usual, given = TrainConfig().to_json(), settings.to_json()
+    flags = (f"--{name.replace('_', '-')} {value}" for name, value in given.items() if value != usual[name])
+    return " ".join(flags)
+
+
+def _model(run: Path) -> Path:
+    return run / "model.safetensors"
+
+
+def _judged(predictor: Predictor, data: Path, run: Path, say: Callable[[str], None]) -> str:
+    """The first figures on the test images, on one line."""
+    say(f"$ pellucid evaluate {_model(run)} {data} --split test")
+    return f"test: {figures(evaluate(predictor, data).to_json())}"
+
+
+def _unseen(data: Path) -> list[Path]:
+    """A few of the test images, from the first to the last."""
+    paths = [data / record.path for record in open_dataset(data).split("test")]
+    return paths[:: max(1, len(paths) // SHOWN)][:SHOWN]
+
+
+def _predicted(
+    predictor: Predictor, images: Sequence[Path], say: Callable[[str], None], draw: Path | None = None
+) -> None:
+    """Say what the model says of images, as `pellucid predict` prints it, and draw it."""
+    printed, taken = io.StringIO(), set[Path]()
+    writer = PredictionWriter("text", predictor.task.columns, printed)
+    for found in predict(predictor, images):
+        writer.write(found)
+        if draw is not None and found.prediction is not None:
+            write_image(drawn_path(draw, found.image, taken), predictor.task.draw(found.pixels, found.prediction))
+    say(printed.getvalue().rstrip())
 
 
 def write_digits(folder: Path) -> None:
@@ -55,3 +124,6 @@ def write_digits(folder: Path) -> None:
         path = folder / str(label) / f"{place:04d}.png"
         if not path.exists():
             write_image(path, np.rint(image * (255 / 16)).astype(np.uint8)[:, :, None])
+
+
+DEMOS = {"classify": classify, "segment": segment}

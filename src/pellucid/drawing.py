@@ -12,7 +12,6 @@ __all__ = ["captioned", "legend", "overlaid", "palette"]
 
 READABLE = 192  # pixels: the least longer side of a picture that is written on
 SMALLEST = 12  # pixels: of a letter
-OPACITY = 0.5
 GOLDEN = 0.618034
 OKABE_ITO = (
     (0, 0, 0),
@@ -43,13 +42,19 @@ def overlaid(
 ) -> UInt8[ndarray, "h w 3"]:
     """The photo under half transparent colours of the classes, with outlines; a class whose colour is black stays
     clear."""
-    photo = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-    colored = np.any(colors, axis=1)[labels]
-    mixed = (photo * (1 - OPACITY) + colors[labels] * OPACITY + 0.5).astype(np.uint8)
-    found = np.where(colored[..., None], mixed, photo)
-    edge = colored & _differs(labels)
-    found[edge] = colors[labels[edge]]
+    found = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels.copy()
+    painted = np.any(colors, axis=1)
+    edge = _differs(labels)
+    for row, classes in enumerate(labels):  # row by row: a photo may have 100 megapixels
+        inside, color = painted[classes], colors[classes]
+        found[row, inside] = _mean(found[row], color)[inside]
+        found[row, inside & edge[row]] = color[inside & edge[row]]
     return found
+
+
+def _mean(first: UInt8[ndarray, "n 3"], second: UInt8[ndarray, "n 3"]) -> UInt8[ndarray, "n 3"]:
+    """Of two bytes, halves rounded up."""
+    return (first | second) - ((first ^ second) >> 1)
 
 
 def _differs(labels: UInt8[ndarray, "h w"]) -> Bool[ndarray, "h w"]:

@@ -45,10 +45,8 @@ def decoded(
     if preprocess.one_size or height * width <= WHOLE:
         return at_once(pixels)
     layout = tiles(height, width)
-    parts = []
-    for tile in layout:
-        top, left, bottom, right = tile.seen
-        parts.append(at_once(pixels[:, :, top:bottom, left:right]))
+    seen = (tile.seen for tile in layout)
+    parts = (at_once(pixels[:, :, top:bottom, left:right]) for top, left, bottom, right in seen)
     return task.assemble(parts, layout, (height, width))
 
 

@@ -6,7 +6,7 @@ import pytest
 from pellucid.data.check import Finding, Report, check
 from pellucid.data.dataset import open_dataset
 from pellucid.image import write_image
-from tests.drawn import draw_images, make_image_folder
+from tests.drawn import draw_images, make_image_folder, make_mask_folder
 
 
 def found(report: Report) -> dict[str, Finding]:
@@ -173,6 +173,37 @@ def test_findings_come_with_the_gravest_first(image_folder):
     (image_folder / "disc" / "zzz.png").write_bytes((image_folder / "bars" / "000.png").read_bytes())
     levels = [finding.level for finding in check(open_dataset(image_folder, val=0, test=0)).findings]
     assert levels == sorted(levels, key=["error", "warning", "info"].index)
+
+
+def test_masks_are_counted_in_pixels(tmp_path):
+    root = make_mask_folder(tmp_path, {"train": 2, "val": 1}, size=10)
+    (root / "classes.txt").write_text("0 background\n1 disc\n2 bar\n")
+    for split, number in (("train", 0), ("train", 1), ("val", 0)):
+        mask = np.zeros((10, 10), np.uint8)
+        mask[:2], mask[2, :5] = (1, 255) if split == "train" else (0, 0)
+        mask[5, : 3 * number] = 2
+        write_image(root / split / "masks" / f"{number}.png", mask)
+    report = check(open_dataset(root, test=0))
+    assert report.unit == "pixels"
+    assert report.counts == {"train": (147, 40, 3), "val": (100, 0, 0)}
+    shares = [finding.text for finding in report.findings if finding.kind == "frequencies"]
+    assert shares == [
+        "Pixels of train: background 73.50%, disc 20.00%, bar 1.50%, ignored 5.00%.",
+        "Pixels of val: background 100.00%.",
+    ]
+    kinds = found(report)
+    assert kinds["missing-class"].text == "The val split has no pixel of 2 classes: disc, bar."
+    assert kinds["empty-mask"].files == ("val/images/0.png",)
+    assert "  train: 2 images, 3 to 147 pixels a class" in report.text()
+
+
+def test_a_background_that_shapes_cover_wholly_is_no_error_and_another_class_is(tmp_path):
+    root = make_mask_folder(tmp_path, {"train": 1})
+    write_image(root / "train" / "masks" / "0.png", np.ones((32, 32), np.uint8))
+    report = check(open_dataset(root, val=0, test=0))
+    assert found(report)["empty-class"].text == "1 class without a pixel that can be used: bar."
+    (root / "classes.txt").write_text("0 background\n1 disc\n")
+    assert check(open_dataset(root, val=0, test=0)).ok
 
 
 def test_real_sets_are_ok(shared):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import DataError
-from pellucid.metrics.boundary import band_depth, boundary_counts
+from pellucid.metrics.boundary import DISTANCES, band_depth, boundary_counts, contour_counts
 from pellucid.metrics.regions import IGNORE, class_iou, mean_iou
 from tests.metrics.test_regions import drawn_pair
 
@@ -172,3 +172,28 @@ def test_twenty_four_megapixels_take_seconds_and_little_memory():
     assert tracemalloc.get_traced_memory()[1] < 400e6
     tracemalloc.stop()
     assert 0.8 < float(mean_iou(counts)) < 1
+
+
+def plain_contours(labels, target):
+    """Pixel by pixel: the known classes in the square around each."""
+    found = np.zeros((2, len(DISTANCES) + 1), int)
+    for row, column in np.argwhere(target != IGNORE):
+        wrong = int(labels[row, column] != target[row, column])
+        found[:, -1] += wrong, 1
+        for place, distance in enumerate(DISTANCES):
+            top, left = max(0, row - distance), max(0, column - distance)
+            part = target[top : row + distance + 1, left : column + distance + 1]
+            if len(set(part[part != IGNORE].tolist())) > 1:
+                found[:, place] += wrong, 1
+    return found
+
+
+@given(pairs)
+def test_distances_from_contours_are_those_of_every_pixel_by_itself(pair):
+    labels, target = pair
+    assert np.array_equal(contour_counts(labels, target), plain_contours(labels, target))
+
+
+def test_a_region_that_grew_by_two_pixels_errs_within_two_of_the_contour():
+    found = contour_counts(square(40, 8, 8, 14), square(40, 10, 10, 10))
+    assert found[0].tolist() == [44, 96, 96, 96, 96, 96]

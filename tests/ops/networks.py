@@ -1,5 +1,7 @@
 """Published networks as layers, for counting and receptive fields."""
 
+from dataclasses import replace
+
 from pellucid.ops.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -75,6 +77,20 @@ def alexnet() -> tuple:
     )
 
 
+def fcn_alexnet() -> tuple:
+    """Caffe's AlexNet, whose filters are in two groups, as FCN has it: convolutions to the end, 21 classes."""
+    return (
+        Conv2d(3, 96, 11, 4),
+        Conv2d(96, 256, 5, padding=2, groups=2),
+        Conv2d(256, 384, 3, padding=1),
+        Conv2d(384, 384, 3, padding=1, groups=2),
+        Conv2d(384, 256, 3, padding=1, groups=2),
+        Conv2d(256, 4096, 6),
+        Conv2d(4096, 4096, 1),
+        Conv2d(4096, 21, 1),
+    )
+
+
 STAGES = {
     18: (False, (2, 2, 2, 2)),
     34: (False, (3, 4, 6, 3)),
@@ -114,6 +130,15 @@ def resnet_stages(depth: int) -> list[tuple]:
 def resnet(depth: int) -> tuple:
     stages = tuple(layer for stage in resnet_stages(depth) for layer in stage)
     return (*stages, AdaptiveAvgPool2d(1), Flatten(), Linear(2048 if STAGES[depth][0] else 512, 1000))
+
+
+def fcn_head(channels: int) -> tuple:
+    """torchvision's, for 21 classes."""
+    return (*conv_bn(channels, channels // 4, 3), ReLU(), Conv2d(channels // 4, 21, 1))
+
+
+def fcn_resnet(depth: int) -> tuple:
+    return (*resnet(depth)[:-3], *fcn_head(2048))
 
 
 def cifar_resnet_trunk(depth: int, *, projection: bool) -> tuple:
@@ -249,3 +274,13 @@ def yolo_v1() -> tuple:
 
 def yolo_v1_whole() -> tuple:
     return (*yolo_v1(), Flatten(), Linear(50176, 4096), Linear(4096, 1470))
+
+
+def yolo_v1_normalised() -> tuple:
+    """The same with batch norm in place of the biases of its convolutions."""
+    found = [
+        part
+        for one in yolo_v1_whole()
+        for part in ((replace(one, bias=False), BatchNorm2d(one.out_channels)) if isinstance(one, Conv2d) else (one,))
+    ]
+    return tuple(found)

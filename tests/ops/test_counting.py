@@ -124,7 +124,8 @@ def test_leftover_is_named():
 
 def test_a_vgg_on_a_larger_image():
     assert counting.output_shape(networks.vgg16_features(), (3, 384, 384)) == (512, 12, 12)
-    assert counting.output_size(Conv2d(512, 4096, 7), (12, 12)) == (6, 6)
+    ends = (Conv2d(512, 4096, 7), Conv2d(4096, 4096, 1), Conv2d(4096, 1000, 1))
+    assert counting.output_shape((*networks.vgg16_features(), *ends), (3, 384, 384)) == (1000, 6, 6)
 
 
 FCN_SIDES = {
@@ -168,6 +169,11 @@ PARAMETERS = {
     "resnet101": (networks.resnet(101), 44_549_160),
     "resnet152": (networks.resnet(152), 60_192_808),
     "yolo_v1": (networks.yolo_v1_whole(), 271_703_550),
+    "yolo_v1 with batch norm": (networks.yolo_v1_normalised(), 271_716_734),
+    "fcn alexnet": (networks.fcn_alexnet(), 56_954_261),
+    "fcn_resnet50": (networks.fcn_resnet(50), 32_957_013),
+    "fcn_resnet50 with aux": ((*networks.fcn_resnet(50), *networks.fcn_head(1024)), 35_322_218),
+    "fcn_resnet101 with aux": ((*networks.fcn_resnet(101), *networks.fcn_head(1024)), 54_314_346),
     **{
         f"cifar resnet{depth}{'ab'[kind]}": (networks.cifar_resnet(depth, projection=bool(kind)), counts[kind])
         for depth, counts in {
@@ -192,6 +198,14 @@ def test_parameters(name):
 def test_parameters_of_the_course_net_layer_by_layer():
     counts = [counting.parameters(one) for one in networks.COURSE_NET if counting.parameters(one)]
     assert counts == [456, 2_416, 48_120, 10_164, 850]
+
+
+def test_parameters_as_the_resnet_paper_rounds_them():
+    """He et al. 2015, table 6, in millions."""
+    published = {20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85, 110: 1.7, 1202: 19.4}
+    for depth, millions in published.items():
+        counted = counting.parameters(networks.cifar_resnet(depth)) / 1e6
+        assert round(counted, 1 if depth > 56 else 2) == millions
 
 
 def test_parameters_of_fcn():
@@ -242,6 +256,18 @@ def test_macs_of_the_course_net_layer_by_layer():
     rows = [row for row in counting.cost(networks.COURSE_NET, (3, 32, 32)) if row.macs]
     assert [row.macs for row in rows] == [352_800, 240_000, 48_000, 10_080, 840]
     assert (rows[-1].input_shape, rows[-1].output_shape) == ((84,), (10,))
+
+
+def test_what_other_tools_print():
+    """torch's FlopCounterMode gives FLOPs; torchinfo adds the biases to the MACs, torchvision rounds to GMACs."""
+    assert 2 * counting.macs(networks.resnet(18), (3, 224, 224)) == 3_628_146_688
+    readme = Conv2d(1, 10, 5)
+    channels, height, width = counting.output_shape(readme, (1, 28, 28))
+    assert (channels, height, width, counting.parameters(readme)) == (10, 24, 24, 260)
+    assert 7 * (counting.macs(readme, (1, 28, 28)) + channels * height * width) == 1_048_320
+    published = {"resnet18": 1.814, "resnet34": 3.664, "resnet50": 4.089, "resnet101": 7.801, "resnet152": 11.514}
+    for name, billions in (published | {"vgg16": 15.47}).items():
+        assert round(MACS[name][2] / 1e9, 3) == billions
 
 
 def test_padded_zeros_are_no_effective_macs():

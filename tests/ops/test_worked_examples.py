@@ -220,9 +220,13 @@ def test_bilinear_filters():
     assert sums == {3: 4, 4: 4, 16: 64, 64: 1024}
 
 
-@pytest.mark.parametrize(("scale", "kernel", "padding"), [(2, 4, 1), (3, 5, 1), (4, 8, 2), (8, 16, 4)])
+ENLARGING = [(2, 4, 1), (3, 5, 1), (4, 8, 2), (8, 16, 4), (16, 32, 8), (32, 64, 16)]
+
+
+@pytest.mark.parametrize(("scale", "kernel", "padding"), ENLARGING)
 def test_a_bilinear_filter_interpolates_but_for_the_border(scale, kernel, padding):
     assert (kernel, padding) == (2 * scale - scale % 2, -(-(scale - 1) // 2))
+    assert arithmetic.bilinear_kernel(kernel).sum() == pytest.approx(((kernel + 1) // 2) ** 2)
     x = np.random.default_rng(scale).standard_normal((1, 1, 6, 5))
     stamped = conv_transpose2d(x, arithmetic.bilinear_kernel(kernel)[None, None], stride=scale, padding=padding)
     inside = (..., slice(scale, -scale), slice(scale, -scale))

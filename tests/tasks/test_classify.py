@@ -13,7 +13,8 @@ from pellucid.config import TrainConfig
 from pellucid.errors import NonFiniteError, UsageError
 from pellucid.metrics.counts import softmax
 from pellucid.panels import Bars, Curve, Matrix, Table
-from pellucid.tasks.classify import SHOWN, Classify, ClassScores
+from pellucid.tasks.class_metric import SHOWN
+from pellucid.tasks.classify import Classify, ClassScores
 from pellucid.types import Frame, Record
 
 NAMES = ("Shirt", "Coat", "Bag", "Dress")

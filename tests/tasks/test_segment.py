@@ -180,6 +180,7 @@ def test_the_worst_images_come_first_with_their_worst_class():
         "IoU by class",
         "Classes",
         "Most confused",
+        "Boundary errors",
     ]
 
 

@@ -11,6 +11,7 @@ from pellucid.config import TrainConfig
 from pellucid.data.augment import Augment
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.classify import Classify
+from pellucid.tasks.segment import Segment
 from pellucid.training.plan import Plan, augment_of, epochs_for, fill_settings, steps_for
 
 SMALL, LARGE = 100_000, 25_000_000
@@ -68,10 +69,12 @@ def test_averaging_and_augmentation_follow_steps_and_size():
 
 @given(st.integers(1, 10**7))
 def test_more_images_need_fewer_passes_and_more_updates(images):
-    assert 12 <= epochs_for(images) <= 100
-    assert epochs_for(images + 1) <= epochs_for(images)
-    assert epochs_for(2 * images) * 2 * images > epochs_for(images) * images
-    assert epochs_for(60_000) == 12
+    task = Classify(("a", "b"))
+    assert 12 <= epochs_for(images, task) <= 100
+    assert epochs_for(images + 1, task) <= epochs_for(images, task)
+    assert epochs_for(2 * images, task) * 2 * images > epochs_for(images, task) * images
+    assert epochs_for(60_000, task) == 12
+    assert 2 * epochs_for(images, Segment(("a", "b"))) == pytest.approx(epochs_for(images, task), abs=1)
 
 
 @given(epochs=st.integers(1, 100), images=st.integers(1, 10**6), batch=st.integers(1, 2000))

@@ -2,23 +2,21 @@
 
 import hashlib
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
 
+from pellucid.cores import usable_cores
 from pellucid.data.class_table import BACKGROUND
 from pellucid.data.dataset import Dataset
 from pellucid.data.duplicates import Thumbnail, equal_groups, likeness_pairs, thumbnail
 from pellucid.data.ledger import Ledger, Note, Refusal
 from pellucid.data.masks import AbstractMask
 from pellucid.errors import ImageError
-from pellucid.image import SUFFIXES
 from pellucid.types import Record
 
 __all__ = ["Finding", "Report", "check"]
@@ -147,7 +145,7 @@ def _decoded(dataset: Dataset) -> tuple[list[_Seen], tuple[Refusal, ...]]:
     """Every image that can be decoded, in the order of the splits, and the others."""
     offered = [(split, record) for split, records in dataset.splits.items() for record in records]
     chunks = [offered[start : start + CHUNK] for start in range(0, len(offered), CHUNK)]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         looked = [image for chunk in pool.map(lambda chunk: _look(dataset, chunk), chunks) for image in chunk]
     seen = [image for image in looked if isinstance(image, _Seen)]
     return seen, tuple(image for image in looked if isinstance(image, Refusal))
@@ -160,7 +158,7 @@ def _look(dataset: Dataset, offered: Sequence[tuple[str, Record]]) -> list[_Seen
             image = dataset.image(record)
             label, marks = _label(dataset, record, image.pixels.shape[:2])
         except ImageError as error:
-            looked.append(Refusal(record.name, error.reason, f"{error.cure[0].upper()}{error.cure[1:]}."))
+            looked.append(Refusal.of(record.name, error))
             continue
         shape = image.pixels.shape
         digest = hashlib.blake2b(image.pixels.data, digest_size=16, key=repr(shape).encode()).digest()
@@ -187,20 +185,14 @@ def _class_counts(dataset: Dataset, split: str, seen: Sequence[_Seen]) -> tuple[
 
 def _refused(ledger: Ledger) -> Iterator[Finding]:
     """Refused images and labels are errors; files that nobody takes for images are not."""
-    offered = [refusal for refusal in ledger.refused if _was_offered(refusal)]
+    offered = [refusal for refusal in ledger.refused if not refusal.is_stray]
     if offered:
         text = f"{_many(offered, 'image or label', 'images or labels')} cannot be used."
         yield Finding("error", "refused", text, "Each line says what helps.", tuple(map(str, offered)))
-    stray = [refusal for refusal in ledger.refused if not _was_offered(refusal)]
+    stray = [refusal for refusal in ledger.refused if refusal.is_stray]
     if stray:
         text = f"{_many(stray, 'other file')} left aside."
         yield Finding("info", "stray", text, files=tuple(map(str, stray)))
-
-
-def _was_offered(refusal: Refusal) -> bool:
-    path = PurePath(refusal.file.split("#")[0])
-    named_as_image = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    return named_as_image or refusal.line is not None or "#" in refusal.file
 
 
 def _same(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
@@ -259,7 +251,10 @@ def _classes(dataset: Dataset, counts: dict[str, tuple[int, ...]], unit: str) ->
     """Classes without images, classes that a split lacks, and classes that are far from equally large."""
     one = unit.removesuffix("s")
     totals = [sum(split[at] for split in counts.values()) for at in range(len(dataset.classes))]
-    empty = [name for name, total in zip(dataset.classes, totals, strict=True) if not total]
+    needless = {BACKGROUND} if unit == "pixels" else set()  # shapes may cover all of it
+    empty = [
+        name for name, total in zip(dataset.classes, totals, strict=True) if not total and name.lower() not in needless
+    ]
     if empty:
         article = "an" if one == "image" else "a"
         text = f"{_many(empty, 'class', 'classes')} without {article} {one} that can be used: {_few(empty)}."
@@ -288,9 +283,10 @@ def _masks(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
         here = [image for image in seen if image.split == split and image.marks]
         if here:
             marks, total = np.sum([image.marks for image in here], axis=0), sum(math.prod(i.shape[:2]) for i in here)
-            shares = [f"{name} {pixels / total:.2%}" for name, pixels in zip(dataset.classes, marks, strict=True)]
-            ignored = f", ignored {1 - marks.sum() / total:.2%}" if marks.sum() < total else ""
-            yield Finding("info", "frequencies", f"Pixels of {split}: {', '.join(shares)}{ignored}.")
+            found = [(name, pixels / total) for name, pixels in zip(dataset.classes, marks, strict=True) if pixels]
+            shares = [f"{name} {share:.2%}" for name, share in found]
+            shares += [f"ignored {1 - marks.sum() / total:.2%}"] if marks.sum() < total else []
+            yield Finding("info", "frequencies", f"Pixels of {split}: {', '.join(shares)}.")
     first = 1 if dataset.classes[0].lower() == BACKGROUND else 0
     empty = [image.record.name for image in seen if image.marks and not any(image.marks[first:])]
     if empty:

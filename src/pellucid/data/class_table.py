@@ -11,7 +11,7 @@ from typing import Any
 from pellucid.data.masks import IGNORE, MOST_CLASSES
 from pellucid.errors import DataError, UsageError
 
-__all__ = ["BACKGROUND", "ClassTable", "class_table_text", "read_class_table", "table_of_names"]
+__all__ = ["BACKGROUND", "ClassTable", "class_table_text", "read_class_table", "refuse_names", "table_of_names"]
 
 BACKGROUND = "background"
 IGNORED = {"void", "unlabelled", "unlabeled", "ignore", "ignored"}
@@ -32,12 +32,14 @@ class ClassTable:
     """Names of classes with their ids and, where there are any, their colours (red + 256 green + 65536 blue).
 
     Ids of the same name are one class; those called void, unlabelled, unlabeled, ignore or ignored are none.
+    `counted` says that the ids are places in a list of names, since nothing else was written.
     """
 
     source: Path | str
     names: tuple[str, ...]
     ids: tuple[int, ...]
     colors: tuple[int, ...] = ()
+    counted: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a table that says two things of one id or colour."""
@@ -50,12 +52,19 @@ class ClassTable:
                 raise DataError(f"{self.source}: the name {name!r} holds signs that cannot be shown. Write it anew.")
 
     def classes(self, *, background: bool = False) -> tuple[str, ...]:
-        """The classes to learn, in the order of their ids; `background` puts one before them."""
+        """The classes to learn, in the order of their ids; with `background` it comes first, named or not."""
         rows = sorted(zip(self.ids, self.names, strict=True))
         names = [name for _, name in rows if name.casefold() not in IGNORED]
-        classes = tuple(dict.fromkeys([BACKGROUND, *names] if background else names))
-        if not 1 <= len(classes) <= MOST_CLASSES:
-            raise DataError(f"{self.source}: {len(classes)} classes to learn; there must be 1 to {MOST_CLASSES}.")
+        if not names:
+            raise DataError(f"{self.source} names no class to learn. Write a name a line, or ids and names.")
+        if background:
+            grounds = [name for name in names if name.casefold() == BACKGROUND]
+            names = [*(grounds or [BACKGROUND]), *names]
+        classes = tuple(dict.fromkeys(names))
+        if len(classes) > MOST_CLASSES:
+            raise DataError(
+                f"{self.source}: {len(classes)} classes to learn, and there may be {MOST_CLASSES}. Unite some."
+            )
         return classes
 
     def by_id(self, classes: tuple[str, ...]) -> dict[int, int]:
@@ -78,32 +87,45 @@ def read_class_table(path: Path) -> ClassTable:
         raise DataError(f"{path} is not UTF-8. Save it as UTF-8.") from error
 
 
+def refuse_names(classes: tuple[str, ...]) -> None:
+    """Raise UsageError where a reader would take the name of a class for another, or for none to learn."""
+    for name in classes:
+        if name.casefold() in IGNORED:
+            raise UsageError(f"The class {name!r} would be read as none to learn. Rename it first.")
+        if not name.isprintable() or not name.strip() or name != name.strip():
+            raise UsageError(f"The class {name!r} cannot be written as it is. Rename it first.")
+
+
 def class_table_text(classes: tuple[str, ...]) -> str:
     """The file from which `read_class_table` reads these classes again."""
-    text = "".join(f"{at} {name}\n" for at, name in enumerate(classes))
-    again = _parsed(text, "classes.txt").classes()
+    refuse_names(classes)
     for name in classes:
-        if name not in again:
+        if _rows([f"0 {name}"], "")[0] != {"id": "0", "name": name}:
             raise UsageError(f"The class {name!r} cannot be written as a line of its own. Rename it first.")
-    return text
+    return "".join(f"{at} {name}\n" for at, name in enumerate(classes))
 
 
 def _parsed(text: str, source: Path | str) -> ClassTable:
     lines = [line.strip() for line in text.rstrip().splitlines()]
-    rows = _rows(lines[1:] if lines and CSV_HEAD.fullmatch(lines[0]) else lines, source)
+    head = 1 if lines and CSV_HEAD.fullmatch(lines[0]) else 0
+    rows = _rows(lines[head:], source, head + 1)
     ids = tuple(int(row.get("id", at)) for at, row in enumerate(rows))
     colors = tuple(_color(row, source) for row in rows if "red" in row)
-    return ClassTable(source, tuple(row["name"].strip() for row in rows), ids, colors)
+    counted = bool(rows) and not {"id", "red"} & rows[0].keys()
+    return ClassTable(source, tuple(row["name"].strip() for row in rows), ids, colors, counted)
 
 
-def _rows(lines: list[str], source: Path | str) -> list[dict[str, str]]:
+def _rows(lines: list[str], source: Path | str, first: int = 1) -> list[dict[str, str]]:
+    found: list[re.Match[str] | None] = []
     for form in FORMS:
         found = [form.fullmatch(line) for line in lines]
         if any(found):
             break
-    for line, match in zip(lines, found, strict=True):
+    for number, (line, match) in enumerate(zip(lines, found, strict=True), first):
         if match is None:
-            raise DataError(f"{source}: {line!r} is not written like its other lines. Write all of them in one form.")
+            raise DataError(
+                f"{source}:{number}: {line!r} is not written like its other lines. Write all of them in one form."
+            )
     return [match.groupdict() for match in found if match]
 
 
@@ -116,10 +138,13 @@ def _color(row: Mapping[str, str], source: Path | str) -> int:
 
 def table_of_names(names: Any, source: Path | str) -> ClassTable:
     """The table that a list of names, or a mapping of ids to names, gives."""
-    rows = names if isinstance(names, dict) else dict(enumerate(names if isinstance(names, list) else []))
+    if not isinstance(names, list | dict):
+        raise DataError(f"{source} must list its classes as `0: sky`, a line each; it holds {reprlib.repr(names)}.")
+    rows = names if isinstance(names, dict) else dict(enumerate(names))
     for key, name in rows.items():
         if not (str(key).isdecimal() and len(str(key)) < 10 and isinstance(name, str) and name.strip()):
             raise DataError(
                 f"{source}: {reprlib.repr(key)}: {reprlib.repr(name)} is no class. Write a number and a name in quotes."
             )
-    return ClassTable(source, tuple(name.strip() for name in rows.values()), tuple(map(int, rows)))
+    stripped = tuple(name.strip() for name in rows.values())
+    return ClassTable(source, stripped, tuple(map(int, rows)), counted=rows is not names)

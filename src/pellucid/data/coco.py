@@ -3,6 +3,7 @@
 import json
 import mmap
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +21,10 @@ from pellucid.data.walk import folders_in
 from pellucid.errors import DataError
 from pellucid.files import write_atomic
 
-__all__ = ["Coco", "CocoImage", "CocoText", "box_and_area", "coco_files", "coco_root", "read_coco"]
+__all__ = ["Coco", "CocoImage", "CocoText", "are_whole", "box_and_area", "coco_files", "coco_root", "read_coco"]
 
 KEYS = (b'"images"', b'"annotations"', b'"categories"')
+MOST = 2**31  # of an id, or of pixels on a side
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,22 @@ class Coco:
         return table_of_names(self.names, self.path)
 
 
-def coco_files(path: Path, word: str = "") -> list[Path]:
-    """The JSON files of COCO's kind at a path: in the folder, its `annotations` and its splits; with this key in it."""
+def are_whole(*values: Any) -> bool:
+    """Whether values are whole numbers of a size that ids and images have; JSON's `true` is none."""
+    return all(type(value) is int and 0 <= value < MOST for value in values)
+
+
+def coco_files(path: Path, pattern: bytes = b"") -> list[Path]:
+    """JSON files of COCO's kind that hold a pattern: the path, or those in a folder, its `annotations`, its splits."""
     folders = [folder for folder in folders_in(path) if folder.name == "annotations" or split_named(folder.name)]
     files = [path] if path.is_file() else sorted(file for place in (path, *folders) for file in place.glob("*.json"))
-    keys = (*KEYS, f'"{word}"'.encode()) if word else KEYS
-    return [file for file in files if file.suffix.lower() == ".json" and _holds(file, keys)]
+    return [file for file in files if file.suffix.lower() == ".json" and file.is_file() and _holds(file, pattern)]
 
 
-def _holds(path: Path, keys: Sequence[bytes]) -> bool:
+def _holds(path: Path, pattern: bytes) -> bool:
     try:
         with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return all(content.find(key) >= 0 for key in keys)
+            return all(content.find(key) >= 0 for key in KEYS) and re.search(pattern, content) is not None
     except (OSError, ValueError):  # ValueError: the file is empty
         return False
 
@@ -87,32 +93,38 @@ def coco_root(path: Path) -> Path:
     return path.parent.parent if path.parent.name == "annotations" else path.parent
 
 
-def read_coco(intake: Intake, path: Path, candidates: Iterable[Path], split: str | None = None) -> Coco:
-    """What a JSON file (relative to the root) says; the files of its images are looked for among the candidates."""
+def read_coco(
+    intake: Intake, path: Path, candidates: Iterable[Path], taken: set[Path], *, split: str | None = None
+) -> Coco:
+    """What a JSON file (relative to the root) says; the files of its images are looked for among the candidates.
+
+    Those that are `taken` by an entry before are refused, new ones are added there.
+    """
+    intake.demand(path)
     content = _content(intake.root / path)
     coco = Coco(path, split or _split(path), {}, set(), _names(content["categories"], path), content["annotations"])
     by_name: dict[str, list[Path]] = {}
     for candidate in candidates:
         by_name.setdefault(candidate.name, []).append(candidate)
-    taken: set[Path] = set()
     for entry in content["images"]:
-        key = entry.get("id") if isinstance(entry, dict) else None
+        key: Any = entry.get("id") if isinstance(entry, dict) else None
         found = _image(entry, coco, by_name)
-        trouble = found if isinstance(found, str) else "it is described twice" if found.path in taken else None
-        if isinstance(key, int) and isinstance(found, CocoImage) and trouble is None:
-            coco.images[key] = found
+        if isinstance(found, CocoImage) and found.path not in taken:
+            coco.images[entry["id"]] = found
             taken.add(found.path)
             continue
-        if isinstance(key, int) and key not in coco.images:
+        if are_whole(key) and key not in coco.images:
             coco.absent.add(key)
-        intake.refuse_label(f"{path}#image {key}", str(trouble), "Put it there, or mend its entry.", value=str(entry))
+        trouble = found if isinstance(found, str) else "it is described twice"
+        cure = "Put it there, or mend its entry."
+        intake.refuse_label(f"{path}#image {key!s:.20}", trouble, cure, value=reprlib.repr(entry))
     return coco
 
 
 def _image(entry: Any, coco: Coco, by_name: Mapping[str, list[Path]]) -> CocoImage | str:
     """The image of an entry, or what is wrong with it."""
     match entry:
-        case {"id": int(key), "file_name": str(name), "height": int(height), "width": int(width)}:
+        case {"id": key, "file_name": str(name), "height": height, "width": width} if are_whole(key, height, width):
             if key in coco.images:
                 return "another image has this id"
             parts = Path(name).parts
@@ -139,11 +151,12 @@ def _split(path: Path) -> str:
 def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged: {error}. Replace it with an intact copy.") from error
     keys = ("images", "categories", "annotations")
-    if not isinstance(content, dict) or any(not isinstance(content.get(key), list) for key in keys):
-        raise DataError(f"{path} must hold lists of {', '.join(keys)}, as COCO's files do.")
+    for key in keys:
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise DataError(f"{path} must hold lists of {', '.join(keys)}, as COCO's files do; {key} is none.")
     return content
 
 
@@ -151,10 +164,12 @@ def _names(categories: list[Any], path: Path) -> dict[int, str]:
     names: dict[int, str] = {}
     for category in categories:
         match category:
-            case {"id": int(key), "name": str(name)} if key >= 0 and names.get(key, name) == name:
+            case {"id": key, "name": str(name)} if are_whole(key) and names.get(key, name) == name:
                 names[key] = name
             case _:
-                raise DataError(f"{path}: the category {category!r:.80} must have a name and an id of its own.")
+                raise DataError(
+                    f"{path}: the category {reprlib.repr(category)} must have a name and a whole id of its own."
+                )
     return names
 
 

@@ -45,7 +45,8 @@ class Converted:
 
 def convert(data: str | Path, to: str, out: str | Path, *, format: str | None = None) -> Converted:
     """Write the dataset at `data` in the format `to` into the new or empty folder `out`, with the splits it has."""
-    target: AbstractFormat = find("FORMATS", to)
+    thing = find("FORMATS", to)
+    target: AbstractFormat = thing() if isinstance(thing, type) else thing
     dataset = open_dataset(data, format, val=0, test=0)
     if dataset.task != target.task:
         raise UsageError(
@@ -54,7 +55,9 @@ def convert(data: str | Path, to: str, out: str | Path, *, format: str | None = 
         )
     kept = _readable(dataset)
     if not kept.splits:
-        raise DataError(f"{data} has no image that can be read. First: {kept.ledger.refused[0]}")
+        raise DataError(
+            f"{data} has no image that can be read. First: {kept.ledger.refused[len(dataset.ledger.refused)]}"
+        )
     target.write(kept, Path(out))
     counts = {split: len(records) for split, records in kept.splits.items()}
     return Converted(str(out), to, kept.classes, counts, kept.ledger.refused)
@@ -78,5 +81,5 @@ def _trouble(dataset: Dataset, record: Record) -> Refusal | None:
         if isinstance(record.label, AbstractMask):
             record.label.read(dataset.root, pixels.shape[:2])
     except ImageError as error:
-        return Refusal(record.name, error.reason, f"{error.cure[0].upper()}{error.cure[1:]}.")
+        return Refusal.of(record.name, error)
     return None

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
 
+from pellucid.errors import ImageError
 from pellucid.image import SUFFIXES
 
 __all__ = ["Ledger", "Note", "Refusal"]
@@ -21,6 +22,11 @@ class Refusal:
     cure: str
     line: int | None = None
     value: str | None = None
+
+    @classmethod
+    def of(cls, name: str, error: ImageError) -> "Refusal":
+        """That of an image which, or whose mask, cannot be read."""
+        return cls(name, error.reason, f"{error.cure[0].upper()}{error.cure[1:]}.")
 
     @property
     def is_stray(self) -> bool:

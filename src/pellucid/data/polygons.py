@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 __all__ = ["outlines", "polygon_pixels", "polygon_window", "ring_trouble"]
@@ -19,11 +19,12 @@ Window = tuple[int, int, int, int]
 # Sides of a pixel, clockwise: the neighbour across (row, column), and the corner (row, column) where the side begins.
 SIDES = ((-1, 0, 0, 0), (0, 1, 0, 1), (1, 0, 1, 1), (0, -1, 1, 0))
 RIGHT, STRAIGHT, LEFT = 1, 0, 3
+MOST_CROSSINGS = 1_000_000  # of edges and rows at a time: memory has an end, polygons of hostile files have none
 
 
 def ring_trouble(ring: Any, width: float, height: float, slack: float) -> str | None:
     """What is wrong with coordinates x, y, x, y, … of an image of this size; they may leave it by `slack`."""
-    if not isinstance(ring, Sequence) or any(not isinstance(value, int | float) for value in ring):
+    if not isinstance(ring, Sequence) or any(type(value) not in (int, float) for value in ring):
         return "its outline is no list of numbers"
     if len(ring) % 2:
         return f"its outline has an odd number of coordinates, {len(ring)}"
@@ -48,16 +49,26 @@ def polygon_pixels(points: Float[ndarray, "points 2"], window: Window) -> Bool[n
     start, end = points, np.roll(points, -1, axis=0)
     falling = (start[:, 1:] > end[:, 1:]).repeat(2, axis=1)
     upper, lower = np.where(falling, end, start), np.where(falling, start, end)  # both ways round give the same sums
+    toggles = np.zeros((bottom - top, right - left + 1), bool)
+    block = max(1, MOST_CROSSINGS // max(1, bottom - top))
+    for at in range(0, len(points), block):
+        row, column = _crossings(upper[at : at + block], lower[at : at + block], window)
+        np.logical_xor.at(toggles, (row - top, column - left), True)
+    return np.logical_xor.accumulate(toggles, axis=1)[:, :-1]
+
+
+def _crossings(
+    upper: Float[ndarray, "edges 2"], lower: Float[ndarray, "edges 2"], window: Window
+) -> tuple[Int[ndarray, " n"], Int[ndarray, " n"]]:
+    """(row, column) of the first pixel behind each crossing of an edge x, y with the centres of a row of a window."""
+    top, left, bottom, right = window
     first = np.clip(np.ceil(upper[:, 1] - 0.5), top, bottom).astype(int)
     counts = np.clip(np.ceil(lower[:, 1] - 0.5), top, bottom).astype(int) - first
-    edge = np.repeat(np.arange(len(points)), counts)
+    edge = np.repeat(np.arange(len(upper)), counts)
     row = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
     (x, y), (width, height) = upper[edge].T, (lower - upper)[edge].T
     crossing = x + (row + 0.5 - y) * width / height
-    column = np.clip(np.ceil(crossing - 0.5), left, right).astype(int)
-    toggles = np.zeros((bottom - top, right - left + 1), bool)
-    np.logical_xor.at(toggles, (row - top, column - left), True)
-    return np.logical_xor.accumulate(toggles, axis=1)[:, :-1]
+    return row, np.clip(np.ceil(crossing - 0.5), left, right).astype(int)
 
 
 def outlines(mask: Bool[ndarray, "h w"]) -> list[Float[ndarray, "points 2"]]:

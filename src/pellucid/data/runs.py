@@ -15,7 +15,7 @@ MOST_BITS = 40
 def read_runs(counts: Any) -> tuple[int, ...]:
     """Run lengths from a list of them, or from COCO's compressed text; ValueError where it is neither."""
     match counts:
-        case list() if all(isinstance(count, int) and count >= 0 for count in counts):
+        case list() if all(type(count) is int and count >= 0 for count in counts):
             return tuple(counts)
         case str():
             return _unpacked(counts)

@@ -99,10 +99,9 @@ def stray_reason(path: Path) -> str:
 def folders_in(path: Path) -> list[Path]:
     """Folders in a folder that are not hidden, by name; none where it cannot be read."""
     try:
-        found = [Path(entry.path) for entry in os.scandir(path) if entry.is_dir() and not is_hidden(entry.name)]
+        return sorted(entry for entry in path.iterdir() if entry.is_dir() and not is_hidden(entry.name))
     except OSError:
         return []
-    return sorted(found)
 
 
 def holds_images(path: Path) -> bool:

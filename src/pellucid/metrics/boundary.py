@@ -12,14 +12,16 @@ other pixel has boundary IoU 1.
 import math
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from numpy import ndarray, ufunc
 
 from pellucid.metrics.regions import IGNORE, pixel_pairs, region_counts
 
-__all__ = ["band_depth", "boundary_counts"]
+__all__ = ["DISTANCES", "band_depth", "boundary_counts", "contour_counts"]
 
 SHARE = 0.02  # of the image's diagonal, as the authors' code has it
+DISTANCES = (1, 2, 4, 8, 16)
+"""Pixels from a contour, at which errors are counted."""
 
 
 def band_depth(height: int, width: int) -> int:
@@ -38,6 +40,28 @@ def boundary_counts(
     judged = np.where(target == IGNORE, target, labels)
     pairs = pixel_pairs(_bands(judged, depth), _bands(target, depth), classes)
     return region_counts(pairs)[:, :-1]
+
+
+def contour_counts(labels: UInt8[ndarray, "h w"], target: UInt8[ndarray, "h w"]) -> Int[ndarray, "2 distances_1"]:
+    """Wrong pixels, and all pixels, within each of DISTANCES of a contour of the target; in the last column, anywhere.
+
+    A contour is where two classes meet, ignored pixels and the image's border being none; a pixel is within d of it
+    when the square of 2d + 1 pixels around it holds two classes.
+    """
+    known = target != IGNORE
+    rows = [np.array([(wrong := known & (labels != target)).sum(), known.sum()])]
+    for distance in reversed(DISTANCES):
+        near = known & _near(target, distance)
+        rows.append(np.array([(wrong & near).sum(), near.sum()]))
+    return np.stack(rows[::-1], axis=1)
+
+
+def _near(target: UInt8[ndarray, "h w"], distance: int) -> Bool[ndarray, "h w"]:
+    """Whether the square around a pixel, as far as it lies in the image, holds two classes."""
+    padded = np.pad(target, distance, mode="edge")
+    greatest = _over_squares(np.maximum, np.where(padded == IGNORE, 0, padded), 2 * distance + 1)
+    least = _over_squares(np.minimum, padded, 2 * distance + 1)
+    return (greatest != least) & (least != IGNORE)
 
 
 def _bands(labels: UInt8[ndarray, "h w"], depth: int) -> UInt8[ndarray, "h w"]:

@@ -52,10 +52,12 @@ def scene(seed: int, size: tuple[int, int], index: int = 0) -> Scene:
     """Scene `index` of a seed at a size (height, width): the same arguments give the same bytes.
 
     It has 1 to 8 figures, of each of which at least 40 % can be seen. A pixel is a figure's when its centre lies in the
-    shape, which is where half of it or more is painted.
+    shape, which is where half of it or more is painted. Boxes, areas and shares are of what lies in the picture.
     """
     if min(size) < SMALLEST_SIDE:
         raise UsageError(f"A scene cannot be {size[0]}x{size[1]} pixels: both sides are {SMALLEST_SIDE} or more.")
+    if min(seed, index) < 0:
+        raise UsageError(f"There is no scene {index} of seed {seed}: both are 0 or more.")
     rng = np.random.default_rng([seed, index])
     pixels, owners = backdrop(rng, size), np.zeros(size, np.uint8)
     labels = [0]

@@ -1,6 +1,6 @@
 """A segmentation dataset of scenes as files."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from pellucid.errors import UsageError
@@ -19,22 +19,31 @@ def write_scenes(folder: Path, counts: Mapping[str, int], size: tuple[int, int],
     The splits take the scenes of the seed in turn, so that none of them changes with the others' counts. The same
     arguments give the same files again; a folder that holds other images or masks is refused.
     """
-    for split in counts:
+    for split, count in counts.items():
         if split not in SPLITS:
             raise UsageError(f"Scenes have no split {split!r}: give counts for {', '.join(SPLITS)}.")
-    numbers = {split: range(counts.get(split, 0)) for split in SPLITS}
-    _refuse_others(folder, {f"{split}/{number:04d}" for split in SPLITS for number in numbers[split]})
+        if count < 0:
+            raise UsageError(f"There cannot be {count} scenes of split {split!r}: give 0 or more.")
+    files = {
+        number * len(SPLITS) + place: (_path(folder, split, "images", number), _path(folder, split, "masks", number))
+        for place, split in enumerate(SPLITS)
+        for number in range(counts.get(split, 0))
+    }
+    _refuse_others(folder, {path for pair in files.values() for path in pair})
     write_atomic(folder / "classes.txt", "".join(f"{name}\n" for name in CLASSES))
-    for place, split in enumerate(SPLITS):
-        for number in numbers[split]:
-            drawn = scene(seed, size, index=number * len(SPLITS) + place)
-            write_image(folder / split / "images" / f"{number:04d}.png", drawn.pixels)
-            write_image(folder / split / "masks" / f"{number:04d}.png", drawn.labels)
+    for index, (image, mask) in files.items():
+        drawn = scene(seed, size, index)
+        write_image(image, drawn.pixels)
+        write_image(mask, drawn.labels)
 
 
-def _refuse_others(folder: Path, stems: set[str]) -> None:
+def _path(folder: Path, split: str, kind: str, number: int) -> Path:
+    return folder / split / kind / f"{number:04d}.png"
+
+
+def _refuse_others(folder: Path, files: Container[Path]) -> None:
     """What an earlier call left would be taken for part of the dataset."""
     for split in SPLITS:
         for path in sorted(folder.glob(f"{split}/*/*")):
-            if f"{split}/{path.stem}" not in stems:
+            if path not in files:
                 raise UsageError(f"{path} is not among the scenes to write: choose a new folder, or remove this one.")

@@ -4,6 +4,7 @@ Points are x to the right and y down from the shape's centre. A distance need on
 operation here is one that IEEE 754 rounds the same on every machine; there is no sine, no cosine and no matrix product.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -60,7 +61,7 @@ def star(x: Float[ndarray, "h w"], y: Float[ndarray, "h w"]) -> Float[ndarray, "
         beyond = 2 * np.maximum(mirror * x - SIN_36 * y, 0)
         x, y = x - beyond * mirror, y + beyond * SIN_36
     edge_x, edge_y = STAR_NOTCH * SIN_36, STAR_NOTCH * COS_36 - STAR_TIP
-    length = (edge_x * edge_x + edge_y * edge_y) ** 0.5
+    length = math.sqrt(edge_x * edge_x + edge_y * edge_y)
     return (edge_x * (y - STAR_TIP) - edge_y * np.abs(x)) / length
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -90,13 +90,15 @@ class AbstractTask(ABC):
     """One job (`classify`, `segment`, …) with its class names.
 
     `counts` says how often each class is marked in the training images, in `unit`, once that is known. `idle` names the
-    settings of a training that mean nothing to this task; `pieces` says whether networks learn from pieces of images.
+    settings of a training that mean nothing to this task; `pieces` says whether networks learn from pieces of images;
+    `passes` are those that a set is worth, as a share of what it is worth with one label an image.
     """
 
     name: ClassVar[str]
     idle: ClassVar[tuple[str, ...]]
     unit: ClassVar[str]
     pieces: ClassVar[bool]
+    passes: ClassVar[float]
     mistakes_title: ClassVar[str]
     classes: tuple[str, ...]
     counts: tuple[int, ...] | None = None
@@ -166,9 +168,9 @@ class AbstractTask(ABC):
 
     @abstractmethod
     def assemble(
-        self, parts: Sequence[dict[str, Tensor]], tiles: Sequence[Tile], size: tuple[int, int]
+        self, parts: Iterable[dict[str, Tensor]], tiles: Sequence[Tile], size: tuple[int, int]
     ) -> dict[str, Tensor]:
-        """The decoded outputs of an image of this size from those of its tiles."""
+        """The decoded outputs of an image of this size from those of its tiles, which come one after the other."""
 
     @abstractmethod
     def prediction(self, decoded: dict[str, Tensor], frame: Frame) -> AbstractPrediction:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from pellucid.errors import UsageError
 from pellucid.metrics import regions
-from pellucid.metrics.boundary import boundary_counts
+from pellucid.metrics.boundary import DISTANCES, boundary_counts, contour_counts
 from pellucid.metrics.counts import most_confused
 from pellucid.metrics.intervals import Difference, paired_figure_bootstrap, percentile_interval, resampled_sums
-from pellucid.panels import Bars, Matrix, Panel, Table
+from pellucid.panels import Bars, Curve, Matrix, Panel, Table
 from pellucid.preprocess import resize_nearest
 from pellucid.tasks.base import AbstractMetric, Scores
 
@@ -40,6 +40,7 @@ class MaskMetric(AbstractMetric):
         self._confusion = np.zeros((len(classes), len(classes)), np.int64)
         self._regions: list[Int[ndarray, "3 classes"]] = []
         self._boundaries: list[Int[ndarray, "3 classes"]] = []
+        self._contours = np.zeros((2, len(DISTANCES) + 1), np.int64)
 
     def add(self, decoded: dict[str, Tensor], targets: UInt8[Tensor, "n h w"]) -> None:
         """Take in one batch: `labels` in network pixels, and masks in the photos' pixels."""
@@ -52,6 +53,7 @@ class MaskMetric(AbstractMetric):
         self._regions.append(regions.region_counts(confusion))
         if not self._brief:
             self._boundaries.append(boundary_counts(labels, target, len(self.classes)))
+            self._contours += contour_counts(labels, target)
 
     def headline(self) -> tuple[str, float]:
         """Mean IoU over all pixels of all images."""
@@ -109,11 +111,12 @@ class MaskMetric(AbstractMetric):
         return f"mean IoU {mean:.2f}, {self.classes[lowest]} {ious[lowest]:.2f}"
 
     def panels(self) -> list[Panel]:
-        """IoU by class, the classes in a table, and which are taken for which."""
+        """IoU by class, the classes in a table, which are taken for which, and how far from contours."""
         rows = self.scores().per_class
         shown = self._shown(rows)
         note = "" if len(shown) == len(rows) else f"Shown: {len(shown)} of {len(rows)} classes, the lowest IoU first."
         panels: list[Panel] = [_bars(rows, shown, note), _table(rows, shown, note), self._confused()]
+        panels += [self._distances()] if self._contours[0, -1] else []
         if len(self.classes) <= SHOWN:
             counts = tuple(map(tuple, self._confusion.tolist()))
             panels.insert(0, Matrix("Confusion in pixels", self.classes, counts))
@@ -132,6 +135,16 @@ class MaskMetric(AbstractMetric):
             (self.classes[row], self.classes[column], count, count / int(support[row])) for row, column, count in found
         )
         return Table("Most confused", ("target", "prediction", "pixels", "share of the target's pixels"), pairs)
+
+    def _distances(self) -> Curve:
+        """Errors against all pixels, by their distance from a contour."""
+        shares = self._contours[:, :-1] / self._contours[:, -1:]
+        names = ("wrong pixels", "all pixels")
+        series = tuple(
+            (name, tuple(map(float, DISTANCES)), tuple(row.tolist())) for name, row in zip(names, shares, strict=True)
+        )
+        note = "Where the lines part, errors lie along the contours; where they meet, anywhere."
+        return Curve("Boundary errors", "pixels from a contour of the target", "share within", series, note)
 
     def _counts(self) -> Int[ndarray, "images 3 classes"]:
         if not self._regions:

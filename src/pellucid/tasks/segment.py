@@ -1,6 +1,6 @@
 """Segmentation: the class of every pixel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -67,6 +67,7 @@ class Segment(AbstractTask):
     idle: ClassVar[tuple[str, ...]] = ("shift", "mixup", "cutmix")
     unit: ClassVar[str] = "pixels"
     pieces: ClassVar[bool] = True
+    passes: ClassVar[float] = 0.5  # every pixel is labelled, so a pass teaches more
     mistakes_title: ClassVar[str] = "Worst images"
 
     @property
@@ -155,24 +156,27 @@ class Segment(AbstractTask):
         return MaskMetric(self.classes, brief=brief)
 
     def assemble(
-        self, parts: Sequence[dict[str, Tensor]], tiles: Sequence[Tile], size: tuple[int, int]
+        self, parts: Iterable[dict[str, Tensor]], tiles: Sequence[Tile], size: tuple[int, int]
     ) -> dict[str, Tensor]:
         """Each tile's own part, side by side."""
-        whole = {name: value.new_zeros((len(value), *size)) for name, value in parts[0].items()}
+        whole: dict[str, Tensor] = {}
         for part, tile in zip(parts, tiles, strict=True):
             top, left, bottom, right = tile.own
             rows = slice(top - tile.seen[0], bottom - tile.seen[0])
             columns = slice(left - tile.seen[1], right - tile.seen[1])
             for name, value in part.items():
+                if name not in whole:
+                    whole[name] = value.new_zeros((len(value), *size))
                 whole[name][:, top:bottom, left:right] = value[:, rows, columns]
         return whole
 
     def prediction(self, decoded: dict[str, Tensor], frame: Frame) -> ClassMask:
         """The class of every pixel of the photo: that of the network pixel its centre falls on."""
-        labels = decoded["labels"].cpu().numpy()
-        count = len(self.classes)
-        pixels = np.bincount(labels.ravel(), minlength=count)
-        sums = np.bincount(labels.ravel(), weights=decoded["scores"].cpu().numpy().ravel(), minlength=count)
+        labels, probs = decoded["labels"].cpu().numpy(), decoded["scores"].cpu().numpy()
+        pixels, sums = np.zeros((2, len(self.classes)))
+        for classes, row in zip(labels, probs, strict=True):
+            pixels += np.bincount(classes, minlength=len(pixels))
+            sums += np.bincount(classes, weights=row, minlength=len(pixels))
         scores = sums / np.maximum(pixels, 1)
         return ClassMask(self.classes, resize_nearest(labels, frame.photo), tuple(scores.tolist()))
 

@@ -17,7 +17,7 @@ from pellucid.preprocess import Preprocess
 from pellucid.tasks.base import AbstractTask, Candidate
 from pellucid.training.events import Stepped
 from pellucid.training.loop import fit
-from pellucid.training.plan import Plan, epochs_for, fill_settings
+from pellucid.training.plan import Plan, fill_settings
 from pellucid.types import Record
 
 __all__ = ["Offer", "choose", "measure_rate"]
@@ -36,14 +36,14 @@ class Offer:
 
 
 def choose(
-    offers: Callable[[Candidate], float], ladder: list[Candidate], images: int, seconds: float
+    offers: Callable[[Candidate], float], ladder: list[Candidate], images: int, wanted: int, seconds: float
 ) -> tuple[Offer, str]:
-    """The largest candidate that still makes the passes this many images are worth, measured upwards.
+    """The largest candidate that still makes the passes `wanted` over this many images, measured upwards.
 
     `offers` measures a candidate's images a second; what the measuring takes is no longer there for training. Where
     even the smallest is too slow, it is taken.
     """
-    wanted, began = epochs_for(images), time.monotonic()
+    began = time.monotonic()
     best: Offer | None = None
     for candidate in ladder:
         rate = offers(candidate)

@@ -205,7 +205,7 @@ def _fitting(
         model = build_model(candidate.model, len(dataset.classes), **arguments)
         return measure_rate(model, task, given, preprocess, dataset.split("train"))
 
-    offer, why = choose(rate, ladder, images, seconds)
+    offer, why = choose(rate, ladder, images, epochs_for(images, task), seconds)
     chosen = drafts[str(offer.candidate)]
     reasons["model"] = f"{chosen.architecture}: {why}"
     if settings.size is None:
@@ -256,7 +256,7 @@ def settle(
         )
     else:
         if settings.epochs is None:
-            settings = dataclasses.replace(settings, epochs=min(100, 2 * epochs_for(images)))
+            settings = dataclasses.replace(settings, epochs=min(100, 2 * epochs_for(images, task)))
             reasons["epochs"] = f"{settings.epochs}: for {images} images"
         steps = steps_for(settings.epochs or 1, images, batch)
     if settings.evaluate_every is None:

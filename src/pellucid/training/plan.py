@@ -49,13 +49,13 @@ class Plan:
         )
 
 
-def epochs_for(images: int) -> int:
+def epochs_for(images: int, task: AbstractTask) -> int:
     """Passes that a set of this size is worth within minutes: 12 for 60,000 images, more for fewer, at most 100.
 
-    Without minutes, a run makes twice as many.
+    Of these the task takes its share. Without minutes, a run makes twice as many.
     The updates a network needs grow more slowly than its data, so the passes fall with the root of the count.
     """
-    return max(12, min(100, round(12 * math.sqrt(60_000 / max(1, images)))))
+    return round(task.passes * max(12, min(100, round(12 * math.sqrt(60_000 / max(1, images))))))
 
 
 def steps_for(epochs: float, images: int, batch: int) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from pellucid.data.class_table import BACKGROUND
-from pellucid.data.coco import Coco, CocoText, box_and_area, coco_files, coco_root, read_coco
+from pellucid.data.class_table import BACKGROUND, refuse_names
+from pellucid.data.coco import Coco, CocoText, are_whole, box_and_area, coco_files, coco_root, read_coco
 from pellucid.data.copying import copies
 from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder
 from pellucid.data.intake import Intake
@@ -24,6 +24,7 @@ __all__ = ["FORMATS", "CocoMasksFormat"]
 
 SLACK = 1.0  # pixels that labelling tools may draw beyond an image
 CURE = "Mend or remove the annotation."
+OUTLINED = rb'"segmentation"|"annotations"\s*:\s*\[\s*\]'
 
 
 class CocoMasksFormat(AbstractFormat):
@@ -45,7 +46,8 @@ class CocoMasksFormat(AbstractFormat):
             )
         intake = Intake(root, [root])
         images = [image for image in intake.waiting if is_image(image)]
-        cocos = [read_coco(intake, file.relative_to(root), images) for file in files]
+        taken: set[Path] = set()
+        cocos = [read_coco(intake, file.relative_to(root), images, taken) for file in files]
         table = cocos[0].table(cocos[1:], intake)
         classes = table.classes(background=True)
         labels = table.by_id(classes)
@@ -56,6 +58,7 @@ class CocoMasksFormat(AbstractFormat):
 
     def write(self, dataset: Dataset, folder: Path) -> None:
         """`images/split`, and in `annotations` one file a split: run lengths of every class in an image."""
+        refuse_names(dataset.classes)
         claim_folder(folder)
         foreground = [at for at, name in enumerate(dataset.classes) if name != BACKGROUND]
         numbers = {at: number for number, at in enumerate(foreground, 1)}
@@ -81,8 +84,8 @@ def _outline(region: Bool[ndarray, "h w"], label: int) -> dict[str, Any]:
 
 def _files(path: Path) -> list[Path]:
     """The JSON files to read; beside `instances_…` others (key points, captions) say the same again or nothing."""
-    panoptic = coco_files(path, "segments_info")
-    files = [file for file in coco_files(path, "segmentation") if file not in panoptic]
+    panoptic = coco_files(path, b'"segments_info"')
+    files = [file for file in coco_files(path, OUTLINED) if file not in panoptic]
     return [file for file in files if file.name.startswith("instances")] or files
 
 
@@ -94,7 +97,7 @@ def _records(intake: Intake, coco: Coco, labels: Mapping[int, int]) -> list[Reco
             shapes.setdefault(annotation["image_id"], []).append(found)
         else:
             key = annotation.get("id", f"at {at}") if isinstance(annotation, dict) else f"at {at}"
-            intake.refuse_label(f"{coco.path}#{key}", found, CURE)
+            intake.refuse_label(f"{coco.path}#{key!s:.20}", found, CURE)
     intake.use(coco.path, sum(map(len, shapes.values())))
     records = []
     for key, image in coco.images.items():
@@ -109,7 +112,7 @@ def _records(intake: Intake, coco: Coco, labels: Mapping[int, int]) -> list[Reco
 def _shape(annotation: Any, coco: Coco, labels: Mapping[int, int]) -> Shape | str:
     """The region of an annotation, or what is wrong with it."""
     match annotation:
-        case {"image_id": int(key), "category_id": int(category), "segmentation": outline}:
+        case {"image_id": key, "category_id": category, "segmentation": outline} if are_whole(key, category):
             if trouble := coco.lacks(key):
                 return trouble
             label = IGNORE if annotation.get("iscrowd") == 1 else labels.get(category)
@@ -125,7 +128,7 @@ def _outlined(label: int, outline: Any, size: tuple[int, int]) -> Shape | str:
         case [_, *_]:
             troubles = [trouble for ring in outline if (trouble := ring_trouble(ring, width, height, SLACK))]
             return troubles[0] if troubles else Shape(label, tuple(tuple(map(float, ring)) for ring in outline))
-        case {"size": [rows, columns], "counts": counts}:
+        case {"size": [rows, columns], "counts": counts} if are_whole(rows, columns):
             if (rows, columns) != size:
                 return f"its run lengths are for {columns}x{rows} pixels, and its image has {width}x{height}"
             try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pellucid.data.coco import coco_files
 from pellucid.data.copying import copy_image
 from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder, ordered_classes, split_named
+from pellucid.data.formats.masks import mask_places
 from pellucid.data.ledger import Ledger
 from pellucid.data.walk import Walk, folders_in, is_hidden, is_image, stray_reason
 from pellucid.errors import UsageError
@@ -37,7 +38,7 @@ class FolderFormat(AbstractFormat):
         class_folders = [deeper for top in tops for deeper in folders_in(top)] if _has_splits(tops) else tops
         names = {folder.name.lower() for folder in class_folders}
         split_in_two = any((folder / "images").is_dir() and (folder / "masks").is_dir() for folder in class_folders)
-        if len(names) < 2 or names <= NO_CLASSES or split_in_two or coco_files(path):
+        if len(names) < 2 or names <= NO_CLASSES or split_in_two or mask_places(path) or coco_files(path):
             return False
         contents = {_content(folder) for folder in class_folders}
         return "images" in contents and "other" not in contents

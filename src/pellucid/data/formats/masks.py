@@ -26,19 +26,12 @@ from pellucid.files import write_atomic
 from pellucid.image import read_header, read_values, write_image
 from pellucid.types import Record
 
-__all__ = ["FORMATS", "MasksFormat"]
+__all__ = ["FORMATS", "MasksFormat", "mask_places"]
 
 IMAGE_FOLDERS = {"images", "image"}
 MASK_FOLDERS = {"masks", "mask", "labels", "annotations", "segmentation"}
-MASK_ENDINGS = (
-    "annot",
-    "_masks",
-    "_mask",
-    "masks",
-    "mask",
-    "_labels",
-    "labels",
-)  # of a folder beside that of its split
+# Of a folder beside that of its split.
+MASK_ENDINGS = ("annot", "_masks", "_mask", "masks", "mask", "_labels", "labels")
 STEM_ENDINGS = ("_mask", "_label", "_L")
 TABLES = ("classes.txt", "label_colors.txt", "classes.csv", "class_dict.csv")
 COLORED = {"RGB", "RGBA"}
@@ -54,21 +47,25 @@ class MasksFormat(AbstractFormat):
     def sniff(self, path: Path) -> bool:
         """A folder of masks that belongs to a folder of images, or a YAML file that names such folders."""
         try:
-            return bool(_places(path) or folder_file(path, {"images", "masks"})) and not coco_files(path)
+            return bool(mask_places(path) or folder_file(path, {"images", "masks"})) and not coco_files(path)
         except DataError:
             return False
 
     def read(self, path: Path) -> Dataset:
         """One record an image with a mask. Without a class table, all masks are read for their values."""
         intake, places, table = _offered(path)
+        if table and table.counted:
+            said = ", ".join(f"{at} {name}" for at, name in zip(table.ids, table.names, strict=True))
+            intake.note(Path(table.source).relative_to(intake.root), f"it gives no ids; counted from 0: {said}")
         pairs = {split: _by_stem(intake, *folders) for split, folders in places.items()}
         masks = [intake.root / mask for found in pairs.values() for _, mask in found]
         with ThreadPoolExecutor(usable_cores()) as pool:
             colored = dict(zip(masks, pool.map(_is_colored, masks), strict=True))
             if masks and all(colored.values()) and not (table and table.colors):
-                raise DataError(_ask_for_colors(intake.root, set[int]().union(*pool.map(_values, masks))))
+                raise DataError(_ask_for_colors(intake.root, table, set[int]().union(*pool.map(_values, masks))))
             if table is None:
-                table = _named_by_values(intake, set[int]().union(*pool.map(_values, masks)))
+                grey = [mask for mask in masks if not colored[mask]]
+                table = _named_by_values(intake, set[int]().union(*pool.map(_values, grey)))
         classes = table.classes()
         ids, colors = {255: IGNORE} | table.by_id(classes), table.by_color(classes)
         splits: dict[str, list[Record]] = {split: [] for split in places}
@@ -89,7 +86,7 @@ class MasksFormat(AbstractFormat):
         write_atomic(folder / "classes.txt", table)
 
 
-def _places(root: Path) -> dict[str, tuple[Path, Path]]:
+def mask_places(root: Path) -> dict[str, tuple[Path, Path]]:
     """The (folder of images, folder of masks) of every split, relative to the root."""
     found: dict[tuple[str, str], Path] = {}
     for folder in [deeper for top in folders_in(root) for deeper in (top, *folders_in(top))]:
@@ -118,7 +115,7 @@ def _role(folder: Path) -> tuple[str, str] | None:
 
 def _offered(path: Path) -> tuple[Intake, dict[str, tuple[Path, Path]], ClassTable | None]:
     """The files, the folders of every split, and the class table where there is one."""
-    if places := _places(path):
+    if places := mask_places(path):
         intake = Intake(path, [path])
         listed = next((Path(name) for name in TABLES if Path(name) in intake.waiting), None)
         table = read_class_table(path / listed) if listed else None
@@ -179,14 +176,14 @@ def _values(mask: Path) -> set[int]:
     return set((np.flatnonzero(np.bincount(codes.ravel())) if few else np.unique(codes)).tolist())
 
 
-def _ask_for_colors(root: Path, colors: set[int]) -> str:
+def _ask_for_colors(root: Path, table: ClassTable | None, colors: set[int]) -> str:
     shown = sorted(colors)[:SHOWN]
     lines = [f"  {color & 255} {color >> 8 & 255} {color >> 16} class{at}" for at, color in enumerate(shown)]
     lines += [f"  and {len(colors) - SHOWN} more"] if len(colors) > SHOWN else []
+    said = f"{table.source} gives no colours" if table else "nothing says what they mean"
     return (
-        f"The masks in {root} are coloured, and nothing says what the {len(colors)} colours mean. Write a file "
-        "classes.txt there, a line for each: red, green, blue, and its class (`void` where there is none to learn):\n"
-        + "\n".join(lines)
+        f"The masks in {root} are coloured, in {len(colors)} colours, and {said}. Write a file classes.txt there, "
+        "a line for each: red, green, blue, and its class (`void` where there is none to learn):\n" + "\n".join(lines)
     )
 
 

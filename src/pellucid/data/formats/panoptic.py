@@ -1,5 +1,6 @@
 """COCO's panoptic form: a PNG of segment ids for every image, and a JSON file that says what the segments are."""
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.coco import Coco, CocoText, box_and_area, coco_files, coco_root, read_coco
+from pellucid.data.class_table import refuse_names
+from pellucid.data.coco import Coco, CocoText, are_whole, box_and_area, coco_files, coco_root, read_coco
 from pellucid.data.copying import copies
 from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder
 from pellucid.data.intake import Intake
@@ -22,6 +24,7 @@ __all__ = ["FORMATS", "PanopticFormat"]
 
 CURE = "Mend or remove the annotation."
 KINDS = {"images", "masks", "annotations"}
+SEGMENTED = b'"segments_info"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,15 @@ class PanopticFormat(AbstractFormat):
     def sniff(self, path: Path) -> bool:
         """A JSON file with images and the segments in them, or a YAML file that names such files."""
         try:
-            return bool(coco_files(path, "segments_info") or folder_file(path, KINDS))
+            return bool(coco_files(path, SEGMENTED) or folder_file(path, KINDS))
         except DataError:
             return False
 
     def read(self, path: Path) -> Dataset:
         """One record an image; its classes are the categories in the order of their ids."""
         intake, sources = _offered(path)
-        cocos = [read_coco(intake, source.file, source.images, source.split) for source in sources]
+        taken: set[Path] = set()
+        cocos = [read_coco(intake, source.file, source.images, taken, split=source.split) for source in sources]
         table = cocos[0].table(cocos[1:], intake)
         classes = table.classes()
         labels = table.by_id(classes)
@@ -61,6 +65,7 @@ class PanopticFormat(AbstractFormat):
 
     def write(self, dataset: Dataset, folder: Path) -> None:
         """`images/split`, and in `annotations` a JSON file and a folder of masks a split: one segment a class."""
+        refuse_names(dataset.classes)
         claim_folder(folder)
         categories = [{"id": at, "name": name, "isthing": 0} for at, name in enumerate(dataset.classes, 1)]
         texts = {split: CocoText(categories) for split in dataset.splits}
@@ -86,7 +91,7 @@ def _offered(path: Path) -> tuple[Intake, list[_Source]]:
             _Source(places["annotations"], intake.below(places["images"]), (places["masks"],), split)
             for split, places in splits.items()
         ]
-    root, files = coco_root(path), coco_files(path, "segments_info")
+    root, files = coco_root(path), coco_files(path, SEGMENTED)
     if not files:
         raise DataError(f"{path} has no JSON file with images, categories and annotations that have segments_info.")
     intake = Intake(root, [root])
@@ -108,7 +113,7 @@ def _records(intake: Intake, coco: Coco, folders: Iterable[Path], labels: Mappin
             records.append(found)
         else:
             key = annotation.get("image_id") if isinstance(annotation, dict) else None
-            intake.refuse_label(f"{coco.path}#image {key}", found, CURE)
+            intake.refuse_label(f"{coco.path}#image {key!s:.20}", found, CURE)
     intake.use(coco.path, len(records))
     for image in coco.images.values():
         if image.path in intake.waiting:
@@ -123,7 +128,7 @@ def _mask(
 ) -> Record | str:
     """The image of an annotation with its mask, or what is wrong."""
     match annotation:
-        case {"image_id": int(key), "file_name": str(name), "segments_info": [*segments]}:
+        case {"image_id": key, "file_name": str(name), "segments_info": [*segments]} if are_whole(key):
             if trouble := coco.lacks(key):
                 return trouble
             if coco.images[key].path not in intake.waiting:
@@ -133,7 +138,11 @@ def _mask(
                 return f"there is no mask {name!r:.80}"
             classes = {0: IGNORE}
             for segment in segments:
-                classes |= _class(intake, f"{coco.path}#image {key}", segment, labels)
+                found = _class(intake, f"{coco.path}#image {key}", segment, labels)
+                twice = [at for at, label in found.items() if classes.get(at, label) != label]
+                if twice:
+                    return f"it has two segments {twice[0]} of different classes"
+                classes |= found
             return Record(coco.images[key].path, FileMask(path, tuple(classes), tuple(classes.values())))
     return "it needs a whole image_id, a file_name, and segments_info"
 
@@ -141,13 +150,13 @@ def _mask(
 def _class(intake: Intake, place: str, segment: Any, labels: Mapping[int, int]) -> dict[int, int]:
     """The class of a segment by its id; that of a crowd, or of no category, is ignored."""
     match segment:
-        case {"id": int(key), "category_id": int(category)} if key > 0:
+        case {"id": key, "category_id": category} if are_whole(key, category) and key > 0:
             if segment.get("iscrowd") == 1:
                 return {key: IGNORE}
             if category not in labels:
                 intake.refuse_label(place, f"its segment {key} is of category {category}, which is none", CURE)
             return {key: labels.get(category, IGNORE)}
-    intake.refuse_label(place, "it has a segment without a whole id and category_id", CURE, value=str(segment))
+    intake.refuse_label(place, "it has a segment without a whole id and category_id", CURE, value=reprlib.repr(segment))
     return {}
 
 

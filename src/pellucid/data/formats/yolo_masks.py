@@ -1,8 +1,9 @@
 """YOLO's polygons: a text file for every image, a line an object, and a YAML file that names splits and classes."""
 
+import itertools
 import os
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from pellucid.data.class_table import BACKGROUND, table_of_names
+from pellucid.data.class_table import BACKGROUND, refuse_names, table_of_names
 from pellucid.data.copying import copies
 from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder
 from pellucid.data.intake import Intake
 from pellucid.data.masks import IGNORE, AbstractMask, Shape, ShapesMask
 from pellucid.data.polygons import outlines, ring_trouble
 from pellucid.data.walk import is_image
-from pellucid.data.yaml_file import read_yaml, yaml_files
+from pellucid.data.yaml_file import intake_around, yaml_contents
 from pellucid.errors import DataError, UsageError
 from pellucid.files import write_atomic
 from pellucid.types import Record
@@ -27,6 +28,8 @@ __all__ = ["FORMATS", "YoloMasksFormat"]
 
 SPLITS = ("train", "val", "test")
 SLACK = 0.01  # share of a side that labelling tools may draw beyond an image
+FILES = 100  # of labels that are looked into before a dataset is taken for one of other labels
+TASK = "task"
 SKIP = "skip_if_label_file_missing"
 CURE = "Write a class and three points at least, `3 0.1 0.1 0.9 0.1 0.5 0.8`, in shares of width and height."
 
@@ -55,7 +58,14 @@ class _Listing:
         if not isinstance(text, str):
             raise DataError(f"{self.path} must name a folder of images where it says {reprlib.repr(text)}.")
         folder = Path(os.path.normpath(self.home / text))
+        if folder.is_file():
+            raise DataError(f"{self.path} must name a folder of images where it names the file {folder}.")
         return folder if folder.is_dir() else Path(os.path.normpath(self.home / text.removeprefix("../")))
+
+    def label_files(self) -> Iterator[Path]:
+        """The label files of all splits that are here, as they come."""
+        places = [place for folders in self.splits.values() for folder in folders for place in _places(folder)]
+        return (file for place in places for file in sorted(place.rglob("*.txt")) if file.is_file())
 
 
 class YoloMasksFormat(AbstractFormat):
@@ -65,17 +75,11 @@ class YoloMasksFormat(AbstractFormat):
     task = "segment"
 
     def sniff(self, path: Path) -> bool:
-        """A YAML file with names and splits, and polygons in the first of the label files it leads to."""
+        """A YAML file with names and splits that says `task: segment`, or whose label files begin with a polygon."""
         try:
-            listing = _listing(path)
-        except UsageError:
-            return False
+            return any(_holds_polygons(listing) for listing in _listings(path))
         except DataError:  # the one who gives the file itself is told what is wrong with it
             return path.is_file()
-        places = [place for folders in listing.splits.values() for folder in folders for place in _places(folder)]
-        files = (file for place in places for file in sorted(place.rglob("*.txt")) if file.is_file())
-        lines = (line for file in files for line in file.read_text("utf-8", "replace").strip().splitlines()[:1])
-        return len(next(lines, "").split()) >= 7
 
     def read(self, path: Path) -> Dataset:
         """One record an image; its classes are the background, then the names in the order of their ids."""
@@ -95,6 +99,7 @@ class YoloMasksFormat(AbstractFormat):
         """`images/split`, `labels/split` and `data.yaml`; masks that hold no polygons are traced along their pixels."""
         import yaml
 
+        refuse_names(dataset.classes)
         claim_folder(folder)
         names = [name for name in dataset.classes if name != BACKGROUND]
         numbers = {dataset.classes.index(name): number for number, name in enumerate(names)} | {IGNORE: len(names)}
@@ -105,30 +110,47 @@ class YoloMasksFormat(AbstractFormat):
             write_atomic(folder / "labels" / split / f"{path.stem}.txt", "".join(lines))
             ignored |= any(shape.label == IGNORE for shape in shapes)
         listed = dict(enumerate([*names, "ignore"] if ignored else names))
-        content = {"path": ".", **{split: f"images/{split}" for split in dataset.splits}, "names": listed}
+        places = {split: f"images/{split}" for split in dataset.splits}
+        content = {TASK: self.task, "path": ".", **places, "names": listed}
         write_atomic(folder / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
-def _listing(path: Path) -> _Listing:
+def _listings(path: Path) -> list[_Listing]:
+    """The YAML files at a path that name classes and folders of images."""
     found = []
-    for file in yaml_files(path.resolve()):
-        content = read_yaml(file)
+    for file, content in yaml_contents(path.resolve()):
         if "names" in content and any(isinstance(content.get(split), str | list) for split in SPLITS):
             base = content.get("path")
-            found.append(
-                _Listing(file, content, Path(os.path.normpath(file.parent / (base if isinstance(base, str) else ""))))
-            )
+            home = Path(os.path.normpath(file.parent / (base if isinstance(base, str) else "")))
+            found.append(_Listing(file, content, home))
+    return found
+
+
+def _listing(path: Path) -> _Listing:
+    found = _listings(path)
     if len(found) != 1:
         names = ", ".join(listing.path.name for listing in found) or "none"
         raise UsageError(f"{path} must hold one YAML file with `names` and `train`; it holds {names}. Give its path.")
     return found[0]
 
 
+def _holds_polygons(listing: _Listing) -> bool:
+    """Whether a YAML file is about polygons, by what it says or by the first line of some label file."""
+    if listing.content.get(TASK) == YoloMasksFormat.task:
+        return True
+    files = itertools.islice(listing.label_files(), FILES)
+    lines = (line for file in files for line in file.read_text("utf-8", "replace").strip().splitlines()[:1])
+    return any(len(line.split()) >= 7 and isinstance(_numbers(line.split()), list) for line in lines)
+
+
 def _offered(listing: _Listing) -> Intake:
-    """All files beside the YAML file and where it leads; what it names and is not there is noted."""
+    """All files in the home of the YAML file and where it leads; what it names and is not there is noted."""
     named = [(split, place) for split, folders in listing.splits.items() for place in folders]
-    around = [listing.path.parent, *(place for _, folder in named for place in _places(folder))]
-    intake = Intake(Path(os.path.commonpath(around)), [place for place in around if place.is_dir()])
+    places = [place for _, folder in named for place in _places(folder)]
+    if not any(folder.is_dir() for _, folder in named):
+        gone = ", ".join(str(folder) for _, folder in named)
+        raise DataError(f"{listing.path} names folders that are not here: {gone}. Mend its `path`, or put them there.")
+    intake = intake_around(listing.path, listing.home, places)
     own = listing.path.relative_to(intake.root)
     if listing.home != listing.base:
         intake.note(own, f"its path {listing.base} is not here; folders are looked for beside it")
@@ -160,7 +182,9 @@ def _records(intake: Intake, folder: Path, labels: Mapping[float, int], listing:
         records.append(Record(image, ShapesMask(shapes, label)))
         intake.use(image)
     for label in [path for place in _places(folder) for path in intake.below(place) if path.suffix == ".txt"]:
-        intake.refuse(label, f"there is no image of its name in {folder}", "Put its image there.")
+        intake.waiting.pop(label)
+        said = f"there is no image of its name in {folder}"
+        intake.refuse_label(label.as_posix(), said, "Put its image there, or remove it.", line=1)
     return records
 
 
@@ -178,15 +202,22 @@ def _shapes(intake: Intake, path: Path, labels: Mapping[float, int]) -> tuple[Sh
 
 def _shape(words: Sequence[str], labels: Mapping[float, int]) -> Shape | str:
     """The polygon in a line, or what is wrong with it."""
-    try:
-        key, *ring = map(float, words)
-    except ValueError:
-        return "it is no list of numbers"
+    numbers = _numbers(words)
+    if isinstance(numbers, str):
+        return numbers
+    key, *ring = numbers
     if key not in labels:
         return f"there is no class {words[0]:.20}"
     if len(ring) == 4:
         return "it is a box without an outline"
     return ring_trouble(ring, 1, 1, SLACK) or Shape(labels[key], (tuple(ring),))
+
+
+def _numbers(words: Sequence[str]) -> list[float] | str:
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return "it is no list of numbers"
 
 
 def _shapes_of(label: AbstractMask, mask: UInt8[ndarray, "h w"], numbers: Mapping[int, int]) -> tuple[Shape, ...]:

@@ -25,7 +25,7 @@ export function drawEquation(store) {
   const value = valueAt(resultTensor(result, state.pass), index);
   const asked = state.ask !== null && String(state.ask) === String(index);
   byId("name").textContent = nameOf(RESULTS[state.pass], index);
-  byId("terms").innerHTML = termsMarkup(store, sum, asked);
+  fillRows(byId("terms"), rowsOf(store, sum, asked));
   byId("terms").classList.toggle("long", sum.terms.length > 16);
   byId("total").textContent = asked ? "?" : numeral(value);
   byId("total").title = asked ? "" : exact(value);
@@ -33,9 +33,25 @@ export function drawEquation(store) {
   byId("sum").classList.toggle("asking", asked);
 }
 
-/** Terms as HTML; it is made of numbers alone. @param {Store} store @param {Sum} sum @param {boolean} asked */
-function termsMarkup({ state, plan }, { terms, bias }, asked) {
-  if (!terms.length && bias === null) return `<span class="row">${say("terms.none")}</span>`;
+/** @type {string[]} */
+let shown = [];
+
+/** Writes the rows that changed, where most did not; else all of them.
+ * @param {HTMLElement} box @param {string[]} rows */
+function fillRows(box, rows) {
+  const changed = rows.flatMap((row, place) => (row === shown[place] ? [] : [place]));
+  if (rows.length === shown.length && changed.length < rows.length / 2) {
+    for (const place of changed) box.children[place].innerHTML = rows[place];
+  } else {
+    box.innerHTML = rows.map((row) => `<span class="row">${row}</span>`).join(" ");
+  }
+  shown = rows;
+}
+
+/** The terms row by row, as HTML that is made of numbers alone.
+ * @param {Store} store @param {Sum} sum @param {boolean} asked */
+function rowsOf({ state, plan }, { terms, bias }, asked) {
+  if (!terms.length && bias === null) return [say("terms.none")];
   const forward = state.pass === "forward";
   if (forward && plan.operation === "relu") return whole(`max(0, ${leaf(terms[0].factors[1])})`);
   if (forward && plan.operation === "max_pool2d") return whole(`max(${values(terms).join(", ")})`);
@@ -43,17 +59,14 @@ function termsMarkup({ state, plan }, { terms, bias }, asked) {
     return whole(`(${signed(terms)}) / ${terms.length ? Math.round(1 / terms[0].factors[0]) : 1}`);
   }
   const rows = byRows(terms, plan.weighted && forward && !plan.transposed ? plan.cols.kernel : terms.length);
-  const markup = rows.map(
-    (row, place) =>
-      `<span class="row">${row.map((one, at) => termMarkup(one, place + at === 0, asked)).join("")}</span>`,
-  );
+  const markup = rows.map((row, place) => row.map((one, at) => termMarkup(one, place + at === 0, asked)).join(""));
   if (bias !== null && (bias !== 0 || !terms.length))
-    markup.push(`<span class="row">${part(bias, [leaf(Math.abs(bias))], null, !terms.length)}</span>`);
-  return markup.join(" ");
+    markup.push(part(bias, [leaf(Math.abs(bias))], null, !terms.length));
+  return markup;
 }
 
 /** @param {string} markup */
-const whole = (markup) => `<span class="row"><span>${markup}</span></span>`;
+const whole = (markup) => [`<span>${markup}</span>`];
 /** @param {Term[]} terms */
 const values = (terms) => terms.map((one) => leaf(one.link && one.link.big < 0 ? -Infinity : one.factors[1]));
 /** @param {Term[]} terms */
