@@ -15,7 +15,15 @@ from torch.nn import functional
 from pellucid.catalog import find
 from pellucid.errors import UsageError
 
-__all__ = ["AbstractClassifier", "AbstractModel", "AbstractSegmenter", "Backbone", "Feature", "build_model"]
+__all__ = [
+    "AbstractClassifier",
+    "AbstractDetector",
+    "AbstractModel",
+    "AbstractSegmenter",
+    "Backbone",
+    "Feature",
+    "build_model",
+]
 
 MOST_CLASSES = 255
 """Classes a segmenter may have: labels are written as uint8, and in a mask 255 says that a pixel is ignored."""
@@ -150,6 +158,29 @@ class AbstractSegmenter(AbstractModel):
         greatest, labels = logits.max(dim=1, keepdim=True)
         scores = 1 / (logits - greatest).exp().sum(dim=1)
         return {"labels": labels.squeeze(1).to(torch.uint8), "scores": scores}
+
+
+class AbstractDetector(AbstractModel):
+    """A model whose outputs are raw maps, from which `decode` makes candidate boxes in network pixels."""
+
+    task: ClassVar[str] = "detect"
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:
+        """Raw maps by name for normalised images."""
+
+    @abstractmethod
+    def loss(self, outputs: dict[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Named loss terms.
+
+        Of the targets, `xyxy` (float32 N M 4) are boxes in network pixels, `labels` (int64 N M) class indices, -1 where an
+        image has fewer than M boxes, and `ignored` (bool N M) says of which nothing is learnt. `size` (int64 N 2) is the
+        height and width of the network's view.
+        """
+
+    @abstractmethod
+    def decode(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """`xyxy` (N candidates 4) in network pixels and `scores` (N candidates classes), 0 to 1, before suppression."""
 
 
 def _pixel_cross_entropy(log_probs: Float[Tensor, "n classes h w"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
