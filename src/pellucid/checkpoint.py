@@ -31,13 +31,15 @@ SCHEMA = 1
 class Manifest:
     """What a model file says of itself.
 
-    `metrics` maps a split to its figures, `data` is the digest of the dataset it was trained on (empty for weights that
-    came from elsewhere), `origin` says where it came from: settings of the run, or the imported file.
+    `learnt` are numbers of the task found on the validation split, `metrics` maps a split to its figures, `data` is the
+    digest of the dataset it was trained on (empty for weights that came from elsewhere), `origin` says where it came
+    from: settings of the run, or the imported file.
     """
 
     task: str
     classes: tuple[str, ...]
     preprocess: Preprocess
+    learnt: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     data: str = ""
     origin: dict[str, Any] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Manifest:
             "task": self.task,
             "classes": list(self.classes),
             "preprocess": self.preprocess.to_json(),
+            "learnt": self.learnt,
             "metrics": self.metrics,
             "data": self.data,
             "origin": self.origin,
@@ -60,6 +63,7 @@ class Manifest:
             task=values["task"],
             classes=tuple(values["classes"]),
             preprocess=Preprocess.from_json(values["preprocess"]),
+            learnt=values.get("learnt", {}),
             metrics=values["metrics"],
             data=values["data"],
             origin=values["origin"],

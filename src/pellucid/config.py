@@ -90,6 +90,10 @@ class TrainConfig:
     """Alpha of mixup: blends pairs of images and their targets. 0 is off."""
     cutmix: float = 0.0
     """Alpha of cutmix: pastes a rectangle of another image. 0 is off."""
+    mosaic: float | None = None
+    """Share of the batches that show four images at once, in detection; none in the last steps. Derived: 0.5."""
+    multi_scale: float = 0.0
+    """Largest share by which the side of the view differs from step to step, in detection."""
 
     patience: int | None = None
     """Stop after this many evaluations without a better figure on the validation split."""
@@ -152,6 +156,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "erase": (0, 1),
     "mixup": (0, 100),
     "cutmix": (0, 100),
+    "mosaic": (0, 1),
+    "multi_scale": (0, 0.75),
     "patience": (1, 1e6),
     "evaluate_every": (1, 1e6),
     "save_seconds": (0, 1e9),

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from pellucid.checkpoint import Manifest, save_model
 from pellucid.data.fetch import fetch
 from pellucid.errors import UsageError
 from pellucid.files import sha256_file
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.models.weights import PUBLISHED, fit_weights, read_weights
-from pellucid.preprocess import Preprocess
+from pellucid.preprocess import Preprocess, Rule
 
 __all__ = ["import_weights", "published_preprocess"]
 
@@ -66,7 +68,14 @@ def published_preprocess(name: str) -> Preprocess:
     """The input that published weights are used to."""
     published = PUBLISHED[name]
     side = (published.size, published.size)
-    return Preprocess(side, "crop", 3, published.mean, published.std, published.crop)
+    with torch.device("meta"):
+        rule = _rule(build_model(published.model, published.classes), "crop")
+    return Preprocess(side, rule, 3, published.mean, published.std, published.crop)
+
+
+def _rule(network: AbstractModel, rule: Rule) -> Rule:
+    """How photos get to the network's size: one that segments is shown all of a photo, at its own size."""
+    return "scale" if network.task == "segment" else rule
 
 
 def _published(name: str, model: str | None, classes: Sequence[str], size: int | None, out: str | Path | None) -> Path:
@@ -92,7 +101,8 @@ def _preprocess(
             "such as --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225."
         )
     side = size or network.size
-    return Preprocess((side, side), "stretch" if crop is None else "crop", len(mean), mean, std, crop or 1.0)
+    rule = _rule(network, "stretch" if crop is None else "crop")
+    return Preprocess((side, side), rule, len(mean), mean, std, crop or 1.0)
 
 
 def _written(

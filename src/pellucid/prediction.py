@@ -65,7 +65,7 @@ def load(path: str | Path, *, device: str | None = None) -> Predictor:
     model, manifest = load_model(path)
     place = best_device(device)
     model.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Predictor(model, find("TASKS", manifest.task)(manifest.classes), manifest)
+    return Predictor(model, find("TASKS", manifest.task)(manifest.classes, learnt=manifest.learnt), manifest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from torch.nn import functional
 from pellucid.errors import ModelError, UsageError
 from pellucid.types import Frame
 
-__all__ = ["Preprocess", "resize", "resize_nearest"]
+__all__ = ["LETTERBOX_GREY", "Preprocess", "Rule", "resize", "resize_nearest"]
 
 LETTERBOX_GREY = 114
 

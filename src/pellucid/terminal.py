@@ -211,20 +211,16 @@ class PredictionWriter:
 
     def write(self, found: "Predicted") -> None:
         """One image's prediction or error."""
-        row = found.prediction.to_row() if found.prediction else {}
         match self._form:
             case "json":
                 self._stream.write(to_json(found.to_json()) + "\n")
             case "csv":
+                row = found.prediction.to_row() if found.prediction else {}
                 self._table.writerow({"image": found.image, **row, "error": found.error})
             case _:
-                words = "  ".join(_shown(value) for value in row.values())
-                self._stream.write(f"{found.image}  {words or found.error}\n")
+                said = found.prediction.text() if found.prediction else found.error
+                self._stream.write(f"{found.image}  {said}\n")
         self._stream.flush()
-
-
-def _shown(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.4f}"
 
 
 def drawn_path(folder: Path, image: str, taken: set[Path]) -> Path:

@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from pellucid.data.augment import Augment, blend, draw_matrices, erase, recolor, warp
+from pellucid.data.augment import (
+    Augment,
+    blend,
+    draw_matrices,
+    draw_partners,
+    draw_size,
+    erase,
+    recolor,
+    tiled,
+    warp,
+)
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -217,3 +227,42 @@ def test_grey_pictures_have_no_saturation():
         image = images[place] * draws[0, place]
         expected = (image.mean() + (image - image.mean()) * draws[1, place]).clamp(0, 255)
         torch.testing.assert_close(found, expected, atol=0.01, rtol=0)
+
+
+@given(count=st.integers(1, 9), seed=st.integers(0, 10**6))
+def test_each_image_is_in_its_own_mosaic(count, seed):
+    order = draw_partners(count, generator(seed))
+    assert order.shape == (count, 4)
+    assert 0 <= order.min() <= order.max() < count
+    assert (order == torch.arange(count)[:, None]).any(dim=1).all()
+
+
+def test_four_images_lie_in_reading_order():
+    images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 2, 2)
+    canvas = tiled(images, torch.tensor([[3, 1, 0, 2]] * 4))
+    assert canvas[0, 0].tolist() == [[3, 3, 1, 1]] * 2 + [[0, 0, 2, 2]] * 2
+
+
+def test_a_wide_zoom_goes_both_ways_by_the_same_factor():
+    zooms = draw_matrices(2000, 64, Augment(zoom=0.5, wide=True), generator())[:, 1, 1]
+    assert 0.5 <= zooms.min() < 0.52
+    assert 1.92 < zooms.max() <= 2.0
+    assert float(zooms.log().mean()) == pytest.approx(0, abs=0.03)
+    halves = draw_matrices(2000, 64, Augment(zoom=0.5, wide=True, view=0.5), generator())[:, 1, 1]
+    assert torch.allclose(halves, zooms / 2)
+
+
+@given(st.integers(0, 10**6))
+def test_sizes_of_a_view_are_whole_cells_within_the_share(seed):
+    rows, columns = draw_size((320, 320), Augment(multi_scale=0.3), generator(seed))
+    assert rows == columns
+    assert rows % 32 == 0
+    assert 224 <= rows <= 416
+    assert draw_size((100, 60), Augment(), generator(seed)) == (100, 60)
+
+
+def test_grey_lies_beyond_the_border_where_that_is_asked_for():
+    matrices = torch.tensor([[[2.0, 0, 0], [0, 2, 0]]])
+    found = warp(torch.full((1, 1, 8, 8), 200.0), matrices, (8, 8), grey=114.0)[0, 0]
+    assert (found[0] == 114).all()
+    assert (found[3:5, 3:5] == 200).all()

@@ -87,7 +87,7 @@ def test_balance_without_counts_says_what_is_missing():
 
 def test_labels_do_not_move():
     targets = torch.tensor([1, 2])
-    assert TASK.move(targets, torch.zeros(2, 2, 3)) is targets
+    assert TASK.move(targets, torch.zeros(2, 2, 3), (8, 8)) is targets
 
 
 def test_mix_is_a_convex_combination():

@@ -60,7 +60,7 @@ def test_masks_move_with_their_images_and_no_class_is_made_up(augment):
     """An image whose grey values are the classes is moved; where bilinear blends nothing, both agree."""
     found = masks(6, 20, seed=1)
     matrices = draw_matrices(6, 20, augment, torch.Generator().manual_seed(3))
-    moved = TASK.move(found, matrices)
+    moved = TASK.move(found, matrices, (20, 20))
     assert moved.dtype == torch.uint8
     assert set(moved.unique().tolist()) <= {0, 1, 2, IGNORE}
     image = warp(found[:, None].float(), matrices, (20, 20))[:, 0]
@@ -71,7 +71,7 @@ def test_masks_move_with_their_images_and_no_class_is_made_up(augment):
 def test_a_mirrored_mask_is_the_mask_from_right_to_left():
     found = masks()
     matrices = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]]).repeat(3, 1, 1)
-    assert torch.equal(TASK.move(found, matrices), found.flip(2))
+    assert torch.equal(TASK.move(found, matrices, found.shape[1:]), found.flip(2))
 
 
 def test_images_are_not_blended():
@@ -174,7 +174,7 @@ def test_the_worst_images_come_first_with_their_worst_class():
     labels = np.array([[[0, 1, 1, 1]], [[0, 2, 2, 2]], [[0, 0, 0, 1]]], np.uint8)
     metric = TASK.metric()
     metric.add(decoded(labels), target)
-    assert metric.mistakes(5) == [(1, "mean IoU 0.33, disc 0.00"), (2, "mean IoU 0.58, disc 0.50")]
+    assert metric.mistakes(5) == [(1, "75.0% wrong, disc IoU 0.00"), (2, "25.0% wrong, disc IoU 0.50")]
     assert [panel.title for panel in metric.panels()] == [
         "Confusion in pixels",
         "IoU by class",

@@ -1,6 +1,5 @@
 """What was left open is filled in, with a reason, and what was given is kept."""
 
-import dataclasses
 import json
 
 import pytest
@@ -8,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.config import TrainConfig
-from pellucid.data.augment import Augment
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.classify import Classify
 from pellucid.tasks.segment import Segment
@@ -87,9 +85,16 @@ def test_steps_reach_the_last_image_and_no_further(epochs, images, batch):
 def test_augmentation_is_that_of_the_settings():
     settings = filled(rotate=7.0, color=0.2, cutmix=1.0)
     preprocess = Preprocess((32, 32), "stretch", 3, (0.4,) * 3, (0.2,) * 3)
-    augment = augment_of(Plan(settings, preprocess, 100))
-    for field in dataclasses.fields(Augment):
-        assert getattr(augment, field.name) == getattr(settings, field.name)
+    augment = augment_of(Plan(settings, preprocess, 100), Classify(("a", "b")))
+    for name in ("hflip", "shift", "zoom", "rotate", "color", "erase", "mixup", "cutmix", "multi_scale"):
+        assert getattr(augment, name) == getattr(settings, name)
+    assert (augment.mosaic, augment.wide, augment.view) == (0.0, False, 1.0)
+
+
+def test_mosaics_end_before_the_run_does():
+    plan = Plan(filled(mosaic=0.5), Preprocess((32, 32), "stretch", 3, (0.4,) * 3, (0.2,) * 3), 100)
+    found = [augment_of(plan, Classify(("a", "b")), done).mosaic for done in (0.0, 0.84, 0.85, 1.0)]
+    assert found == [0.5, 0.5, 0.0, 0.0]
 
 
 def test_a_plan_goes_through_json():

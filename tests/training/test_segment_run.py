@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import pellucid
+from pellucid.checkpoint import Manifest, save_model
 from pellucid.cli import main
 from pellucid.config import TrainConfig
 from pellucid.errors import UsageError
+from pellucid.models.base import build_model
+from pellucid.preprocess import Preprocess
 from pellucid.training.run import train
 from tests.drawn import make_mask_folder
 from tests.training.child import start
@@ -136,3 +140,20 @@ def test_minutes_are_a_complete_setting(drawn, tmp_path):
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["plan"]["settings"]
     assert settings["model"] == "fcn_compact"
     assert outcome.metrics["test"]["metrics"]["mean_iou"] > 0.5
+
+
+@pytest.mark.parametrize(("ancestor", "model", "part"), [("resnet18", "fcn8s_resnet18", "backbone.layer4.1.conv2")])
+def test_a_segmenter_begins_with_the_weights_of_the_classifier_it_is_built_on(ancestor, model, part, drawn, tmp_path):
+    classifier = build_model(ancestor, 7)
+    preprocess = Preprocess((64, 64), "crop", 3, (0.4,) * 3, (0.2,) * 3, 0.875)
+    manifest = Manifest("classify", tuple("abcdefg"), preprocess)
+    save_model(tmp_path / "classifier.safetensors", classifier, manifest)
+    settings = {**SETTINGS, "model": model, "weights": str(tmp_path / "classifier.safetensors"), "lr": 0.0, "epochs": 1}
+    train(drawn, tmp_path / "run", TrainConfig(**settings | {"ema": 0.0, "size": 32}))
+    predictor = pellucid.load(tmp_path / "run" / "model.safetensors")
+    inherited = predictor.model.state_dict()[f"{part}.weight"]
+    assert torch.equal(inherited, classifier.state_dict()[f"{part.removeprefix('backbone.')}.weight"])
+    assert predictor.manifest.preprocess.rule == "scale"
+    assert predictor.manifest.preprocess.mean == preprocess.mean
+    with pytest.raises(UsageError, match="belongs to 'resnet18', not to --model fcn_compact"):
+        train(drawn, tmp_path / "other", TrainConfig(**settings | {"model": "fcn_compact"}))

@@ -8,16 +8,23 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
 from torch import Generator, Tensor
 from torch.nn import functional
 
-__all__ = ["Augment", "blend", "draw_matrices", "erase", "recolor", "warp"]
+__all__ = ["Augment", "blend", "draw_matrices", "draw_partners", "draw_size", "erase", "recolor", "tiled", "warp"]
+
+CELL = 32
+"""Pixels in which the side of a view changes: the greatest stride of a network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augment:
-    """How strongly images are changed in training; zero (or zoom 1) leaves them as they are."""
+    """How strongly images are changed in training; zero (or zoom 1) leaves them as they are.
+
+    `wide` says that the zoom goes both ways, from `zoom` to 1 / `zoom` of the view, rather than inwards only; `view` is
+    the share of the side that zoom 1 shows, which is a half of a mosaic.
+    """
 
     hflip: float = 0.0
     shift: float = 0.0
@@ -27,6 +34,10 @@ class Augment:
     erase: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    mosaic: float = 0.0
+    multi_scale: float = 0.0
+    wide: bool = False
+    view: float = 1.0
 
 
 def _uniform(count: int, low: float, high: float, generator: Generator) -> Float[Tensor, " n"]:
@@ -39,9 +50,9 @@ def draw_matrices(count: int, size: int, augment: Augment, generator: Generator)
     Without zoom and rotation the shift is a whole number of pixels, so that nothing is blurred.
     """
     flip = 1.0 - 2.0 * (torch.rand(count, generator=generator) < augment.hflip).float()
-    zoom = _uniform(count, augment.zoom, 1.0, generator)
+    zoom = _drawn_zoom(count, augment, generator)
     angle = _uniform(count, -1, 1, generator) * math.radians(augment.rotate)
-    reach = augment.shift + (1 - zoom) / 2
+    reach = augment.shift + (1 - zoom).abs() / 2
     offset = torch.stack([_uniform(count, -1, 1, generator), _uniform(count, -1, 1, generator)], 1)
     offset = offset * 2 * reach[:, None]
     if augment.zoom == 1.0 and augment.rotate == 0.0:
@@ -51,12 +62,48 @@ def draw_matrices(count: int, size: int, augment: Augment, generator: Generator)
     return torch.stack(rows, 1).view(count, 2, 3)
 
 
+def _drawn_zoom(count: int, augment: Augment, generator: Generator) -> Float[Tensor, " n"]:
+    if augment.wide:
+        return augment.view * augment.zoom ** _uniform(count, -1, 1, generator)
+    return _uniform(count, augment.zoom, 1.0, generator)
+
+
+def draw_size(size: tuple[int, int], augment: Augment, generator: Generator) -> tuple[int, int]:
+    """The size of a batch's view: up to the share `multi_scale` smaller or larger, in whole cells."""
+    if augment.multi_scale == 0:
+        return size
+    factor = _uniform(1, 1 - augment.multi_scale, 1 + augment.multi_scale, generator).item()
+    rows, columns = (max(CELL, round(side * factor / CELL) * CELL) for side in size)
+    return rows, columns
+
+
+def draw_partners(count: int, generator: Generator) -> Int[Tensor, "n 4"]:
+    """For each image of a batch itself and three drawn from the batch, in any order."""
+    others = torch.randint(count, (count, 3), generator=generator)
+    quads = torch.cat([torch.arange(count)[:, None], others], dim=1)
+    return quads.gather(1, torch.rand(count, 4, generator=generator).argsort(dim=1))
+
+
+def tiled(images: Shaped[Tensor, "n c h w"], order: Int[Tensor, "n 4"]) -> Shaped[Tensor, "n c h2 w2"]:
+    """Four images side by side: upper left, upper right, lower left, lower right. `order` says which."""
+    upper_left, upper_right, lower_left, lower_right = (images[column] for column in order.to(images.device).unbind(1))
+    upper, lower = torch.cat([upper_left, upper_right], dim=3), torch.cat([lower_left, lower_right], dim=3)
+    return torch.cat([upper, lower], dim=2)
+
+
 def warp(
-    images: Float[Tensor, "n c h w"], matrices: Float[Tensor, "n 2 3"], size: tuple[int, int], mode: str = "bilinear"
+    images: Float[Tensor, "n c h w"],
+    matrices: Float[Tensor, "n 2 3"],
+    size: tuple[int, int],
+    mode: str = "bilinear",
+    *,
+    grey: float | None = None,
 ) -> Float[Tensor, "n c rows columns"]:
-    """Images sampled at the mapped positions; beyond the border the picture is mirrored."""
+    """Images sampled at the mapped positions; beyond the border lies this grey, or the mirrored picture."""
     grid = functional.affine_grid(matrices.to(images), [*images.shape[:2], *size], align_corners=False)
-    return functional.grid_sample(images, grid, mode=mode, padding_mode="reflection", align_corners=False)
+    if grey is None:
+        return functional.grid_sample(images, grid, mode=mode, padding_mode="reflection", align_corners=False)
+    return functional.grid_sample(images - grey, grid, mode=mode, padding_mode="zeros", align_corners=False) + grey
 
 
 def recolor(images: Float[Tensor, "n c h w"], strength: float, generator: Generator) -> Float[Tensor, "n c h w"]:

@@ -11,9 +11,12 @@ from typing import Any, Literal
 import numpy as np
 
 from pellucid.cores import usable_cores
+from pellucid.data.boxes import Boxes
+from pellucid.data.check_boxes import BoxedPhoto, box_findings
 from pellucid.data.class_table import BACKGROUND
 from pellucid.data.dataset import Dataset
 from pellucid.data.duplicates import Thumbnail, equal_groups, likeness_pairs, thumbnail
+from pellucid.data.finding import Finding, few, many
 from pellucid.data.ledger import Ledger, Note, Refusal
 from pellucid.data.masks import AbstractMask
 from pellucid.errors import ImageError
@@ -29,22 +32,11 @@ SMALL = 8  # pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to know. An `error` makes the answer of the check no; `kind` is a word that scripts can match."""
-
-    level: Literal["error", "warning", "info"]
-    kind: str
-    text: str
-    cure: str = ""
-    files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What a check found.
 
-    `images` holds the number of images of every split, `counts` how much of each class there is: images, or pixels
-    where the labels are masks (`unit`).
+    `images` holds the number of images of every split, `counts` how much of each class there is: images, pixels where
+    the labels are masks, or boxes (`unit`).
     """
 
     root: str
@@ -83,7 +75,8 @@ class Report:
         lines = [f"{self.root}: {self.format}, {len(self.classes)} classes"]
         for split, counts in self.counts.items():
             cut = " (cut from train)" if split in self.made else ""
-            span = f"{min(counts):,} to {max(counts):,} {'' if self.unit == 'images' else 'pixels '}a class"
+            unit = "" if self.unit == "images" else f"{self.unit} "
+            span = f"{min(counts):,} to {max(counts):,} {unit}a class"
             lines.append(f"  {split}{cut}: {self.images[split]} images, {span}")
         for finding in self.findings:
             lines.append(f"{finding.level}: {finding.text}{' ' if finding.cure else ''}{finding.cure}")
@@ -114,7 +107,12 @@ def check(dataset: Dataset) -> Report:
     seen, refusals = _decoded(dataset)
     notes = tuple(Note(image.record.name, text) for image in seen for text in image.notes)
     ledger = dataset.ledger.refuse(refusals, notes)
-    unit = "pixels" if any(image.marks for image in seen) else "images"
+    boxed = [
+        BoxedPhoto(image.split, image.record.name, (image.shape[0], image.shape[1]), image.record.label)
+        for image in seen
+        if isinstance(image.record.label, Boxes)
+    ]
+    unit = "boxes" if boxed else "pixels" if any(image.marks for image in seen) else "images"
     images = {split: sum(image.split == split for image in seen) for split in dataset.splits}
     counts = {split: _class_counts(dataset, split, seen) for split in dataset.splits}
     findings = [
@@ -123,6 +121,7 @@ def check(dataset: Dataset) -> Report:
         *_alike(dataset, seen),
         *_classes(dataset, counts, unit),
         *_masks(dataset, seen),
+        *box_findings(dataset.classes, boxed),
         *_shapes(seen),
         *_noted(ledger),
     ]
@@ -179,6 +178,8 @@ def _label(dataset: Dataset, record: Record, size: tuple[int, int]) -> tuple[str
 def _class_counts(dataset: Dataset, split: str, seen: Sequence[_Seen]) -> tuple[int, ...]:
     here = [image for image in seen if image.split == split]
     labels = Counter(image.record.label for image in here if isinstance(image.record.label, int))
+    for label in [image.record.label for image in here if isinstance(image.record.label, Boxes)]:
+        labels.update(box.label for box in label if not box.ignored)
     marks = np.sum([image.marks for image in here if image.marks] or [(0,) * len(dataset.classes)], axis=0)
     return tuple(labels[at] + int(marks[at]) for at in range(len(dataset.classes)))
 
@@ -187,11 +188,11 @@ def _refused(ledger: Ledger) -> Iterator[Finding]:
     """Refused images and labels are errors; files that nobody takes for images are not."""
     offered = [refusal for refusal in ledger.refused if not refusal.is_stray]
     if offered:
-        text = f"{_many(offered, 'image or label', 'images or labels')} cannot be used."
+        text = f"{many(offered, 'image or label', 'images or labels')} cannot be used."
         yield Finding("error", "refused", text, "Each line says what helps.", tuple(map(str, offered)))
     stray = [refusal for refusal in ledger.refused if refusal.is_stray]
     if stray:
-        text = f"{_many(stray, 'other file')} left aside."
+        text = f"{many(stray, 'other file')} left aside."
         yield Finding("info", "stray", text, files=tuple(map(str, stray)))
 
 
@@ -200,20 +201,20 @@ def _same(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
     groups = [[seen[at] for at in group] for group in equal_groups([image.digest for image in seen])]
     torn = [group for group in groups if len({image.label for image in group}) > 1]
     if torn:
-        text = f"{_many(torn, 'image')} there more than once, with different labels."
+        text = f"{many(torn, 'image')} there more than once, with different labels."
         yield Finding("error", "contradiction", text, "Keep the copy whose label is right.", _listed(dataset, torn))
     across = [group for group in groups if len({image.split for image in group}) > 1]
     given = [group for group in across if len({image.split for image in group} - set(dataset.made)) > 1]
     cut = [group for group in across if group not in given]
     if given:
-        text = f"{_many(given, 'image')} in more than one split: figures on them are too good."
+        text = f"{many(given, 'image')} in more than one split: figures on them are too good."
         yield Finding("error", "leak", text, "Remove them from one of the splits.", _listed(dataset, given))
     if cut:
-        text = f"{_many(cut, 'image')} with copies on both sides of a split that was cut here."
+        text = f"{many(cut, 'image')} with copies on both sides of a split that was cut here."
         yield Finding("warning", "leak-cut", text, "Remove the copies.", _listed(dataset, cut))
     within = [group for group in groups if group not in across and group not in torn]
     if within:
-        text = f"{_many(within, 'image')} there more than once within a split."
+        text = f"{many(within, 'image')} there more than once within a split."
         yield Finding("warning", "duplicate", text, "Remove the copies.", _listed(dataset, within))
 
 
@@ -223,16 +224,16 @@ def _alike(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
     pairs = [(left, right) for left, right in pairs if left.digest != right.digest]
     across = [pair for pair in pairs if pair[0].split != pair[1].split]
     if across:
-        text = f"{_many(across, 'pair')} of images in different splits that look the same."
+        text = f"{many(across, 'pair')} of images in different splits that look the same."
         cure = "Look at them; copies of one image belong into one split."
         yield Finding("warning", "near-leak", text, cure, _listed(dataset, across))
-    torn = [pair for pair in pairs if pair[0].label != pair[1].label and not pair[0].marks]
+    torn = [pair for pair in pairs if pair[0].label != pair[1].label and isinstance(pair[0].record.label, int)]
     if torn:
-        text = f"{_many(torn, 'pair')} of images with different labels that look the same."
+        text = f"{many(torn, 'pair')} of images with different labels that look the same."
         yield Finding("warning", "near-contradiction", text, "Look at the labels.", _listed(dataset, torn))
     within = [pair for pair in pairs if pair not in across and pair not in torn]
     if within:
-        text = f"{_many(within, 'pair')} of images within a split that look the same."
+        text = f"{many(within, 'pair')} of images within a split that look the same."
         yield Finding("info", "near-duplicate", text, files=_listed(dataset, within))
 
 
@@ -249,7 +250,7 @@ def _called(dataset: Dataset, image: _Seen) -> str:
 
 def _classes(dataset: Dataset, counts: dict[str, tuple[int, ...]], unit: str) -> Iterator[Finding]:
     """Classes without images, classes that a split lacks, and classes that are far from equally large."""
-    one = unit.removesuffix("s")
+    one = {"boxes": "box"}.get(unit, unit.removesuffix("s"))
     totals = [sum(split[at] for split in counts.values()) for at in range(len(dataset.classes))]
     needless = {BACKGROUND} if unit == "pixels" else set()  # shapes may cover all of it
     empty = [
@@ -257,13 +258,13 @@ def _classes(dataset: Dataset, counts: dict[str, tuple[int, ...]], unit: str) ->
     ]
     if empty:
         article = "an" if one == "image" else "a"
-        text = f"{_many(empty, 'class', 'classes')} without {article} {one} that can be used: {_few(empty)}."
+        text = f"{many(empty, 'class', 'classes')} without {article} {one} that can be used: {few(empty)}."
         yield Finding("error", "empty-class", text, "Add images or remove the class.")
     for split, numbers in counts.items():
         missing = [name for name, here, all_ in zip(dataset.classes, numbers, totals, strict=True) if all_ > here == 0]
         if missing:
             level: Literal["error", "warning"] = "error" if split == "train" else "warning"
-            text = f"The {split} split has no {one} of {_many(missing, 'class', 'classes')}: {_few(missing)}."
+            text = f"The {split} split has no {one} of {many(missing, 'class', 'classes')}: {few(missing)}."
             yield Finding(level, "missing-class", text, "Add images of them, or move some there.")
     present = [total for total in totals if total]
     if present and max(present) > min(present):
@@ -273,7 +274,7 @@ def _classes(dataset: Dataset, counts: dict[str, tuple[int, ...]], unit: str) ->
             f"The largest class ({most}, {max(present):,}) is {ratio:.1f} times the smallest "
             f"({least}, {min(present):,})."
         )
-        cure = "Consider --class-weights balanced." if ratio >= RARE else ""
+        cure = "Consider --class-weights balanced." if ratio >= RARE and unit != "boxes" else ""
         yield Finding("warning" if ratio >= RARE else "info", "imbalance", text, cure)
 
 
@@ -290,7 +291,7 @@ def _masks(dataset: Dataset, seen: Sequence[_Seen]) -> Iterator[Finding]:
     first = 1 if dataset.classes[0].lower() == BACKGROUND else 0
     empty = [image.record.name for image in seen if image.marks and not any(image.marks[first:])]
     if empty:
-        text = f"{_many(empty, 'mask')} in which no pixel is of any class."
+        text = f"{many(empty, 'mask')} in which no pixel is of any class."
         yield Finding("info", "empty-mask", text, "They are used; look whether they are meant.", tuple(empty))
 
 
@@ -304,11 +305,11 @@ def _shapes(seen: Sequence[_Seen]) -> Iterator[Finding]:
     yield Finding("info", "sizes", f"Images of {sizes} size{'s' * (sizes > 1)}, {span} pixels (width x height).")
     tiny = [image.record.name for image in seen if min(image.shape[:2]) < SMALL]
     if tiny:
-        text = f"{_many(tiny, 'image')} with a side of less than {SMALL} pixels."
+        text = f"{many(tiny, 'image')} with a side of less than {SMALL} pixels."
         yield Finding("warning", "tiny", text, "Replace or remove them.", tuple(tiny))
     long = [image.record.name for image in seen if max(image.shape[:2]) > LONG * min(image.shape[:2])]
     if long:
-        text = f"{_many(long, 'image')} more than {LONG:g} times as long as wide: a square shows little of that."
+        text = f"{many(long, 'image')} more than {LONG:g} times as long as wide: a square shows little of that."
         yield Finding("warning", "proportions", text, "Cut them, or train with more pixels.", tuple(long))
     channels = Counter(image.shape[2] for image in seen)
     if len(channels) > 1:
@@ -325,12 +326,3 @@ def _noted(ledger: Ledger) -> Iterator[Finding]:
         notes = [note for note in ledger.notes if "".join(s for s in note.text if not s.isdigit()) == kind]
         text = f"{count} files: {notes[0].text}." if count > 1 else f"{notes[0].file}: {notes[0].text}."
         yield Finding("info", "note", text, files=tuple(note.file for note in notes) if count > 1 else ())
-
-
-def _many(things: Sequence[object], one: str, several: str | None = None) -> str:
-    """`1 image`, `1,200 images`."""
-    return f"{len(things):,} {one if len(things) == 1 else several or one + 's'}"
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -11,7 +11,16 @@ from typing import Any
 from pellucid.data.masks import IGNORE, MOST_CLASSES
 from pellucid.errors import DataError, UsageError
 
-__all__ = ["BACKGROUND", "ClassTable", "class_table_text", "read_class_table", "refuse_names", "table_of_names"]
+__all__ = [
+    "BACKGROUND",
+    "ClassTable",
+    "class_lines_text",
+    "class_table_text",
+    "read_class_table",
+    "refuse_names",
+    "refuse_unwritable",
+    "table_of_names",
+]
 
 BACKGROUND = "background"
 IGNORED = {"void", "unlabelled", "unlabeled", "ignore", "ignored"}
@@ -67,6 +76,14 @@ class ClassTable:
             )
         return classes
 
+    def all_classes(self) -> tuple[tuple[str, ...], dict[int, int]]:
+        """Every name in the order of the ids, whatever it is, and the class index of each id."""
+        rows = sorted(zip(self.ids, self.names, strict=True))
+        if not rows:
+            raise DataError(f"{self.source} names no class. Write a name a line, or ids and names.")
+        classes = tuple(dict.fromkeys(name for _, name in rows))
+        return classes, {key: classes.index(name) for key, name in rows}
+
     def by_id(self, classes: tuple[str, ...]) -> dict[int, int]:
         """The class index of each id, IGNORE for those that are not learnt."""
         return dict(zip(self.ids, self._labels(classes), strict=True))
@@ -92,6 +109,12 @@ def refuse_names(classes: tuple[str, ...]) -> None:
     for name in classes:
         if name.casefold() in IGNORED:
             raise UsageError(f"The class {name!r} would be read as none to learn. Rename it first.")
+    refuse_unwritable(classes)
+
+
+def refuse_unwritable(classes: tuple[str, ...]) -> None:
+    """Raise UsageError where the name of a class would not be read as it was written."""
+    for name in classes:
         if not name.isprintable() or not name.strip() or name != name.strip():
             raise UsageError(f"The class {name!r} cannot be written as it is. Rename it first.")
 
@@ -99,6 +122,12 @@ def refuse_names(classes: tuple[str, ...]) -> None:
 def class_table_text(classes: tuple[str, ...]) -> str:
     """The file from which `read_class_table` reads these classes again."""
     refuse_names(classes)
+    return class_lines_text(classes)
+
+
+def class_lines_text(classes: tuple[str, ...]) -> str:
+    """The same, whatever the classes are called."""
+    refuse_unwritable(classes)
     for name in classes:
         if _rows([f"0 {name}"], "")[0] != {"id": "0", "name": name}:
             raise UsageError(f"The class {name!r} cannot be written as a line of its own. Rename it first.")

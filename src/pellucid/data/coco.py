@@ -21,9 +21,22 @@ from pellucid.data.walk import folders_in
 from pellucid.errors import DataError
 from pellucid.files import write_atomic
 
-__all__ = ["Coco", "CocoImage", "CocoText", "are_whole", "box_and_area", "coco_files", "coco_root", "read_coco"]
+__all__ = [
+    "Coco",
+    "CocoImage",
+    "CocoText",
+    "annotation_place",
+    "are_whole",
+    "box_and_area",
+    "coco_files",
+    "coco_root",
+    "instance_files",
+    "read_coco",
+    "says_task",
+]
 
 KEYS = (b'"images"', b'"annotations"', b'"categories"')
+TASK = "task"
 MOST = 2**31  # of an id, or of pixels on a side
 
 
@@ -84,6 +97,26 @@ def _holds(path: Path, pattern: bytes) -> bool:
             return all(content.find(key) >= 0 for key in KEYS) and re.search(pattern, content) is not None
     except (OSError, ValueError):  # ValueError: the file is empty
         return False
+
+
+def says_task(file: Path) -> str | None:
+    """The task that a file of ours names in its `info`, which stands at its beginning."""
+    with file.open("rb") as handle:
+        found = re.match(rb'\s*\{\s*"info"\s*:\s*\{\s*"task"\s*:\s*"(\w+)"', handle.read(200))
+    return found[1].decode() if found else None
+
+
+def annotation_place(coco: "Coco", annotation: Any, at: int) -> str:
+    """How the ledger calls an annotation: by its id, or by its place where it has none."""
+    key = annotation.get("id", f"at {at}") if isinstance(annotation, dict) else f"at {at}"
+    return f"{coco.path}#{key!s:.20}"
+
+
+def instance_files(path: Path, pattern: bytes) -> list[Path]:
+    """The files to read; beside `instances_…` others (key points, captions) say the same again or nothing."""
+    panoptic = coco_files(path, b'"segments_info"')
+    files = [file for file in coco_files(path, pattern) if file not in panoptic]
+    return [file for file in files if file.name.startswith("instances")] or files
 
 
 def coco_root(path: Path) -> Path:
@@ -187,9 +220,14 @@ class CocoText:
         self.images.append({"id": key, "file_name": name, "height": size[0], "width": size[1]})
         return key
 
-    def write(self, path: Path) -> None:
-        """The file, whole or not at all."""
-        content = {"images": self.images, "categories": self.categories, "annotations": self.annotations}
+    def write(self, path: Path, task: str) -> None:
+        """The file, whole or not at all; its `info` says what it was written for, since it may hold more than that."""
+        content = {
+            "info": {TASK: task},
+            "images": self.images,
+            "categories": self.categories,
+            "annotations": self.annotations,
+        }
         write_atomic(path, json.dumps(content))
 
 

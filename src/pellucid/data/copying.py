@@ -11,7 +11,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.image import read_header, write_image
 from pellucid.types import Record
 
-__all__ = ["copies", "copy_image", "mask_of"]
+__all__ = ["copies", "copy_image", "mask_of", "placed"]
 
 
 def copy_image(dataset: Dataset, record: Record, folder: Path) -> Path:
@@ -34,10 +34,17 @@ def copies(
     dataset: Dataset, folder_of: Callable[[str], Path]
 ) -> Iterator[tuple[str, Record, Path, UInt8[ndarray, "h w"]]]:
     """(split, record, copied image, mask) of every image with a mask; no two copies differ in their suffixes only."""
+    for split, record, path in placed(dataset, folder_of):
+        yield split, record, path, mask_of(dataset, record)
+
+
+def placed(dataset: Dataset, folder_of: Callable[[str], Path]) -> Iterator[tuple[str, Record, Path]]:
+    """(split, record, copied image) of every image; no two copies in a folder differ in their suffixes only."""
+    taken: dict[Path, set[str]] = {}
     for split, records in dataset.splits.items():
         folder = folder_of(split)
-        folder.mkdir(parents=True)
-        stems: set[str] = set()
+        folder.mkdir(parents=True, exist_ok=True)
+        stems = taken.setdefault(folder, set())
         for record in records:
             path = copy_image(dataset, record, folder)
             stem, number = path.stem, 1
@@ -45,7 +52,7 @@ def copies(
                 number += 1
                 stem = f"{path.stem}-{number}"
             stems.add(stem)
-            yield split, record, path.rename(path.with_stem(stem)), mask_of(dataset, record)
+            yield split, record, path.rename(path.with_stem(stem))
 
 
 def mask_of(dataset: Dataset, record: Record) -> UInt8[ndarray, "h w"]:

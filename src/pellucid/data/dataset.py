@@ -45,6 +45,7 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+LABELS = {"classify": "a class an image", "detect": "boxes of objects", "segment": "the class of every pixel"}
 MOST_CUT = {"val": 2_000, "test": 10_000}
 
 
@@ -288,10 +289,20 @@ def _sniffed(place: Path) -> str:
                 "Put the images of each class in a folder of its own, or write a table with columns path,label."
             )
         case _:
-            raise UsageError(
-                f"{place} could be read as {' or as '.join(fitting)}. Give the path of the table itself, move what is "
-                f"not meant elsewhere, or say which with --format {fitting[0]} (in Python: format={fitting[0]!r})."
-            )
+            raise _ambiguous(place, fitting)
+
+
+def _ambiguous(place: Path, names: Sequence[str]) -> UsageError:
+    """Several formats fit: what each of them would read, where they are for different tasks, and how to choose."""
+    kinds = {name: _format(name).task for name in names}
+    torn = len(set(kinds.values())) > 1
+    said = [f"{name}, that is {LABELS.get(kinds[name], kinds[name])}," if torn else name for name in names]
+    choices = " or ".join(f"--format {name}" for name in names) if torn else f"--format {names[0]}"
+    table = "" if torn else "Give the path of the table itself, move what is not meant elsewhere, or say"
+    return UsageError(
+        f"{place} could be read as {' or as '.join(said).removesuffix(',')}. {table or 'Say'} which with {choices} "
+        f"(in Python: format={names[0]!r})."
+    )
 
 
 def _found(place: Path) -> str:

@@ -23,6 +23,8 @@ __all__ = [
     "Difference",
     "bootstrap_macro_f1",
     "bootstrap_mean",
+    "difference",
+    "image_draws",
     "mcnemar",
     "paired_bootstrap",
     "paired_figure_bootstrap",
@@ -102,7 +104,7 @@ def paired_bootstrap(
     """`mean(first - second)` on the same images."""
     distinct, counts = np.unique(first - second, return_counts=True)
     means = [draws @ distinct / len(first) for draws in _resampled(counts, resamples, rng)]
-    return _difference(float(np.mean(first - second)), np.concatenate(means), level)
+    return difference(float(np.mean(first - second)), np.concatenate(means), level)
 
 
 def resampled_sums(
@@ -131,7 +133,7 @@ def paired_figure_bootstrap(
     both = np.stack([first, second], axis=1)
     of_first, of_second = np.moveaxis(resampled_sums(both, rng, resamples=resamples), 1, 0)
     value = figure(first.sum(axis=0)) - figure(second.sum(axis=0))
-    return _difference(float(value), figure(of_first) - figure(of_second), level)
+    return difference(float(value), figure(of_first) - figure(of_second), level)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -159,11 +161,18 @@ def wilson(successes: Num[ndarray, " n"], trials: Num[ndarray, " n"], level: flo
     return np.where((trials > 0)[:, None], interval, np.array([0.0, 1.0]))
 
 
-def _difference(value: float, drawn: Float[ndarray, " resamples"], level: float) -> Difference:
+def difference(value: float, drawn: Float[ndarray, " resamples"], level: float = LEVEL) -> Difference:
+    """What resampled differences say of a measured one; those that are NaN are left out."""
     known = drawn[~np.isnan(drawn)]
     side = min(int((known <= 0).sum()), int((known >= 0).sum()))
     p = min(1.0, 2 * (side + 1) / (len(known) + 1))
     return Difference(value, percentile_interval(known, level), p)
+
+
+def image_draws(images: int, resamples: int, rng: Generator, *, rows: int) -> Iterator[Float[ndarray, "_ images"]]:
+    """How often each image is in each resample, for figures that are no sums over images; `rows` resamples at once."""
+    for start in range(0, resamples, rows):
+        yield rng.multinomial(images, np.full(images, 1 / images), size=min(rows, resamples - start)).astype(np.float64)
 
 
 def _resampled(counts: Int[ndarray, " outcomes"], resamples: int, rng: Generator) -> Iterator[ndarray]:

@@ -22,6 +22,7 @@ __all__ = [
     "AbstractSegmenter",
     "Backbone",
     "Feature",
+    "at_least_one",
     "build_model",
 ]
 
@@ -63,9 +64,10 @@ class AbstractModel(nn.Module, ABC):
     """A piecewise linear network: ReLU or leaky ReLU only, no in-place operation.
 
     `forward` gives raw outputs; it reads neither `self.training` nor a target. `task` is the name of the task
-    it serves, `size` the side of the square image in pixels it is meant for, `fixed_size` whether it takes no
-    other, `head` the prefix (or prefixes) of the parameters whose shape depends on the classes, `aliases` what parts
-    of our parameter names are called in published files (`{"linear": "fc"}` reads `linear.bias` as `fc.bias`).
+    it serves, `size` the side of the square image in pixels it is meant for (of a class, or of an instance whose
+    arguments set it), `fixed_size` whether it takes no other, `head` the prefix (or prefixes) of the parameters whose
+    shape depends on the classes, `aliases` what parts of our parameter names are called in published files
+    (`{"linear": "fc"}` reads `linear.bias` as `fc.bias`).
 
     A model may be built on another of the catalogue: `ancestor` is its name, `inherits` maps the parts whose weights
     are taken over to what they are called here (`{"conv1": "backbone.conv1"}`); what it does not name stays behind.
@@ -74,7 +76,7 @@ class AbstractModel(nn.Module, ABC):
     """
 
     task: ClassVar[str]
-    size: ClassVar[int] = 224
+    size: int = 224
     fixed_size: ClassVar[bool] = False
     head: ClassVar[str | tuple[str, ...]]
     aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
@@ -173,14 +175,23 @@ class AbstractDetector(AbstractModel):
     def loss(self, outputs: dict[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Named loss terms.
 
-        Of the targets, `xyxy` (float32 N M 4) are boxes in network pixels, `labels` (int64 N M) class indices, -1 where an
-        image has fewer than M boxes, and `ignored` (bool N M) says of which nothing is learnt. `size` (int64 N 2) is the
-        height and width of the network's view.
+        Of the targets, `xyxy` (float32 N M 4) are boxes in network pixels, `labels` (int64 N M) class indices, -1 where
+        an image has fewer than M boxes, and `ignored` (bool N M) says of which nothing is learnt. `size` (int64 N 2) is
+        the height and width of the network's view.
         """
 
     @abstractmethod
     def decode(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """`xyxy` (N candidates 4) in network pixels and `scores` (N candidates classes), 0 to 1, before suppression."""
+
+
+def at_least_one(targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Targets with a row that says that there is no object, where no image of the batch has one."""
+    if targets["labels"].shape[1]:
+        return targets
+    row = {"xyxy": (0, 0, 0, 1), "labels": (0, 1), "ignored": (0, 1)}
+    fill = {"xyxy": 0.0, "labels": -1, "ignored": False}
+    return {**targets, **{name: functional.pad(targets[name], row[name], value=fill[name]) for name in row}}
 
 
 def _pixel_cross_entropy(log_probs: Float[Tensor, "n classes h w"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:

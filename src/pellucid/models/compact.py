@@ -19,9 +19,12 @@ __all__ = ["MODELS", "Compact"]
 class ConvUnit(nn.Module):
     """Convolution, batch norm, ReLU, and a max pool that halves the side where wanted."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1, pool: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, kernel_size: int = 3, stride: int = 1, pool: bool = False
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+        padding = (kernel_size - 1) // 2
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride=stride, padding=padding, bias=False)
         self.bn = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU()
         self.pool = nn.MaxPool2d(2) if pool else nn.Identity()
@@ -39,7 +42,7 @@ class Compact(AbstractClassifier):
     after the second, four times where there are more than three.
     """
 
-    size: ClassVar[int] = 32
+    size: int = 32
     head: ClassVar[str] = "fc"
 
     def __init__(self, classes: int, *, in_channels: int = 3, width: int = 32, side: int = 32) -> None:

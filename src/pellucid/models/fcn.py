@@ -61,7 +61,7 @@ class FCN(AbstractSegmenter):
     multiply those of pool4 by 0.01 and those of pool3 by 0.0001.
     """
 
-    size: ClassVar[int] = 500
+    size: int = 500
     head: ClassVar[str] = "classifier"
     ancestor: str = "vgg16"
     inherits: ClassVar[Mapping[str, str]] = MappingProxyType(

@@ -24,7 +24,7 @@ LEVELS = 4
 class CompactFcn(AbstractSegmenter):
     """`width / 2` channels at the full size, `width` at a half, then twice that and four times that, to a sixteenth."""
 
-    size: ClassVar[int] = 256
+    size: int = 256
     head: ClassVar[str] = "score"
 
     def __init__(self, classes: int, *, in_channels: int = 3, width: int = 32) -> None:

@@ -55,7 +55,7 @@ class DilatedFCN(AbstractSegmenter):
     the published networks have learnt to live with it.
     """
 
-    size: ClassVar[int] = 520
+    size: int = 520
     head: ClassVar[tuple[str, ...]] = ("classifier.4", "aux_classifier.4")
     inherits: ClassVar[Mapping[str, str]] = INHERITS
 

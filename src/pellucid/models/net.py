@@ -19,7 +19,7 @@ class Net(AbstractClassifier):
     counts on 5x5 cells.
     """
 
-    size: ClassVar[int] = 32
+    size: int = 32
     fixed_size: ClassVar[bool] = True
     head: ClassVar[str] = "fc3"
 

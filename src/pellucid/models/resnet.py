@@ -28,7 +28,7 @@ class ResNet(AbstractClassifier):
     every fourth cell (at 8) is what the plain network gives: Chen et al. 2015, "DeepLab" (arXiv 1412.7062).
     """
 
-    size: ClassVar[int] = 224
+    size: int = 224
     head: ClassVar[str] = "fc"
 
     def __init__(self, classes: int, depth: int, *, in_channels: int = 3, output_stride: int = 32) -> None:

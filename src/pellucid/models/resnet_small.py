@@ -25,7 +25,7 @@ class SmallResNet(AbstractClassifier):
     project.
     """
 
-    size: ClassVar[int] = 32
+    size: int = 32
     head: ClassVar[str] = "fc"
     aliases: ClassVar[Mapping[str, str]] = MappingProxyType({"linear": "fc", "shortcut": "downsample"})
 

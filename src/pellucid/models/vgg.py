@@ -68,7 +68,7 @@ class VGG(AbstractClassifier):
     files call `layers` features.
     """
 
-    size: ClassVar[int] = 224
+    size: int = 224
     head: ClassVar[str] = "classifier.6"
     aliases: ClassVar[Mapping[str, str]] = MappingProxyType({"features": "layers"})
 

@@ -3,7 +3,7 @@
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,6 +58,10 @@ class AbstractMetric(ABC):
         """(position in the order added, caption) of the most telling mistakes, worst first."""
 
     @abstractmethod
+    def learnt(self) -> dict[str, float]:
+        """What the task should know from now on, found on these images."""
+
+    @abstractmethod
     def panels(self) -> list[Panel]:
         """What a report shows of these figures, apart from pictures."""
 
@@ -73,6 +77,10 @@ class AbstractPrediction(ABC):
     @abstractmethod
     def to_row(self) -> dict[str, str | float]:
         """The same as one flat row for CSV."""
+
+    @abstractmethod
+    def text(self) -> str:
+        """What matters of it in a line for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,10 @@ class AbstractTask(ABC):
 
     `counts` says how often each class is marked in the training images, in `unit`, once that is known. `idle` names the
     settings of a training that mean nothing to this task; `pieces` says whether networks learn from pieces of images;
-    `passes` are those that a set is worth, as a share of what it is worth with one label an image.
+    `passes` are those that a set is worth, as a share of what it is worth with one label an image; `mirrors` says
+    whether augmentation continues an image beyond its border as its mirror image, rather than in grey.
+
+    `learnt` are numbers that belong to a trained model and are found on its validation split, as a threshold is.
     """
 
     name: ClassVar[str]
@@ -99,9 +110,11 @@ class AbstractTask(ABC):
     unit: ClassVar[str]
     pieces: ClassVar[bool]
     passes: ClassVar[float]
+    mirrors: ClassVar[bool]
     mistakes_title: ClassVar[str]
     classes: tuple[str, ...]
     counts: tuple[int, ...] | None = None
+    learnt: Mapping[str, float] = field(default_factory=dict)
 
     @property
     @abstractmethod
@@ -155,8 +168,13 @@ class AbstractTask(ABC):
         """Targets as training wants them: class weights and label smoothing put in."""
 
     @abstractmethod
-    def move(self, targets: Any, matrices: Tensor) -> Any:
-        """Targets after the images were moved: `matrices` N 2 3 map output to input in -1..1 coordinates."""
+    def move(self, targets: Any, matrices: Tensor, size: tuple[int, int]) -> Any:
+        """Targets after the images were moved and brought to this size: `matrices` N 2 3 map output to input in -1..1
+        coordinates."""
+
+    @abstractmethod
+    def tile(self, targets: Any, order: Tensor) -> Any:
+        """Targets of images that are four others (`order` N 4) side by side, two above and two below."""
 
     @abstractmethod
     def mix(self, targets: Any, order: Tensor, share: Tensor) -> Any:
@@ -189,4 +207,4 @@ class AbstractTask(ABC):
 
     @abstractmethod
     def views(self, pixels: Any, target: Any, prediction: AbstractPrediction) -> Sequence[tuple[str, Any]]:
-        """Named pictures that show where a prediction errs; `target` is the mask of the photo, or None."""
+        """Named pictures that show where a prediction errs; `target` is the label, the mask already read."""

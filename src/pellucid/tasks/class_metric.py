@@ -119,6 +119,10 @@ class ClassMetric(AbstractMetric):
         worst = wrong[np.argsort(-rows.scores[wrong], kind="stable")][:most]
         return [(at, self._caption(rows, at)) for at in worst.tolist()]
 
+    def learnt(self) -> dict[str, float]:
+        """Nothing: the greatest logit decides."""
+        return {}
+
     def panels(self) -> list[Panel]:
         """Confusion, most confused pairs, recall, classes and reliability, as far as they can be read."""
         rows, confusion = self._rows(), self._confusion()

@@ -52,6 +52,10 @@ class ClassScores(AbstractPrediction):
         """The label and its score."""
         return {"label": self.label, "score": self.score}
 
+    def text(self) -> str:
+        """Both: `bee  0.9312`."""
+        return f"{self.label}  {self.score:.4f}"
+
     def _ranking(self) -> list[int]:
         return sorted(range(len(self.probs)), key=lambda at: -self.probs[at])
 
@@ -61,10 +65,11 @@ class Classify(AbstractTask):
     """One label for each image."""
 
     name: ClassVar[str] = "classify"
-    idle: ClassVar[tuple[str, ...]] = ("dice", "scale")
+    idle: ClassVar[tuple[str, ...]] = ("dice", "scale", "mosaic", "multi_scale")
     unit: ClassVar[str] = "images"
     pieces: ClassVar[bool] = False
     passes: ClassVar[float] = 1.0
+    mirrors: ClassVar[bool] = True
     mistakes_title: ClassVar[str] = "Most confident mistakes"
 
     @property
@@ -142,9 +147,13 @@ class Classify(AbstractTask):
         found = torch.tensor(self.counts, dtype=torch.float32)
         return found.sum() / (found > 0).sum() / found.clamp(min=1)
 
-    def move(self, targets: Any, matrices: Tensor) -> Any:
+    def move(self, targets: Any, matrices: Tensor, size: tuple[int, int]) -> Any:
         """The targets as they are: a label has no place in the image."""
         return targets
+
+    def tile(self, targets: Any, order: Tensor) -> Any:
+        """Refused: an image has one label."""
+        raise UsageError("--mosaic has no effect where the task is to classify. Leave it out.")
 
     def mix(
         self, targets: Float[Tensor, "n classes"], order: Int[Tensor, " n"], share: Float[Tensor, " n"]

@@ -84,7 +84,8 @@ def draft(
     reasons: dict[str, str] = {}
     settings = _fill_machine(settings, reasons)
     if origin is not None:
-        return _from_origin(settings, task, origin, images, reasons)
+        drafted = _from_origin(settings, task, origin, seen, images)
+        return dataclasses.replace(drafted, reasons=reasons | drafted.reasons)
     if settings.minutes is not None and settings.model is None:
         return _fitting(dataset, task, settings, seen, seconds or 0.0, reasons)
     if settings.model is None:
@@ -159,18 +160,25 @@ def _input(settings: TrainConfig, task: AbstractTask, seen: Look) -> Preprocess:
     return task.preprocess(settings, seen.channels, one_size=seen.one_size)
 
 
-def _from_origin(
-    settings: TrainConfig, task: AbstractTask, origin: Origin, images: int, reasons: dict[str, str]
-) -> Draft:
+def _from_origin(settings: TrainConfig, task: AbstractTask, origin: Origin, seen: Look, images: int) -> Draft:
+    """The network of some weights, or one that is built on it, which is shown what its task shows."""
     name = str(origin.architecture["name"])
-    if settings.model not in (None, name):
+    chosen = settings.model or name
+    model = _declared(chosen, task)
+    if name not in (chosen, model.ancestor):
         raise UsageError(
-            f"--weights {origin.name} belongs to {name!r}, not to --model {settings.model}. Give one of them."
+            f"--weights {origin.name} belongs to {name!r}, not to --model {chosen}. Give one of them, or a model "
+            f"that is built on {name!r}."
         )
-    preprocess = origin.preprocess
-    side = settings.size or preprocess.size[0]
-    filled: dict[str, Any] = {"model": name, "size": side}
-    _refuse_other_size(_declared(name, task), dataclasses.replace(settings, model=name))
+    reasons: dict[str, str] = {}
+    if chosen == name:
+        architecture = {key: value for key, value in origin.architecture.items() if key != "classes"}
+        side = settings.size or origin.preprocess.size[0]
+    else:
+        architecture = {"name": chosen, "in_channels": origin.preprocess.channels}
+        side = settings.size or _size(model, task, seen.side)[0]
+    filled: dict[str, Any] = {"model": chosen, "size": side}
+    _refuse_other_size(model, dataclasses.replace(settings, model=chosen))
     if settings.model is None:
         reasons["model"] = f"{name}: the network of these weights"
     if settings.size is None:
@@ -178,8 +186,12 @@ def _from_origin(
     if settings.batch is None:
         filled["batch"] = _batch(side, images, settings.accumulate)
         reasons["batch"] = f"{filled['batch']}: for {images} images of {side} px"
-    architecture = {key: value for key, value in origin.architecture.items() if key != "classes"}
-    return Draft(architecture, preprocess.resized(side), dataclasses.replace(settings, **filled), reasons)
+    settings = dataclasses.replace(settings, **filled)
+    preprocess = origin.preprocess.resized(side)
+    if chosen != name:
+        shown = task.preprocess(settings, preprocess.channels, one_size=seen.one_size)
+        preprocess = dataclasses.replace(shown, mean=preprocess.mean, std=preprocess.std)
+    return Draft(architecture, preprocess, settings, reasons)
 
 
 def _fitting(
@@ -207,12 +219,18 @@ def _fitting(
 
     offer, why = choose(rate, ladder, images, epochs_for(images, task), seconds)
     chosen = drafts[str(offer.candidate)]
-    reasons["model"] = f"{chosen.architecture}: {why}"
+    reasons["model"] = f"{_told(chosen.architecture)}: {why}"
     if settings.size is None:
         reasons["size"] = f"{offer.candidate.side}: chosen together with the network"
     if settings.batch is None:
         reasons["batch"] = f"{chosen.settings.batch}: for {images} images of {offer.candidate.side} px"
     return chosen
+
+
+def _told(architecture: dict[str, Any]) -> str:
+    """`compact, in_channels 1, width 32`."""
+    arguments = [f"{name} {value}" for name, value in architecture.items() if name != "name"]
+    return ", ".join([str(architecture["name"]), *arguments])
 
 
 def with_statistics(preprocess: Preprocess, train: Decoded, most: int = 10_000) -> Preprocess:

@@ -36,12 +36,20 @@ def finish(run: Prepared) -> dict[str, Any]:
     for split in ("val", "test"):
         if run.dataset.splits.get(split):
             judged[split] = judge(predictor, run.dataset, split, cap=cache_cap(run.plan.settings))
+            predictor = _taught(predictor, judged["val"]) if split == "val" else predictor
     metrics = {name: evaluation_of(run.dataset.task, name, found).to_json() for name, found in judged.items()}
     summary = {name: {**row["metrics"], "count": row["count"]} for name, row in metrics.items()}
     save_model(folder.model, predictor.model, dataclasses.replace(predictor.manifest, metrics=summary))
     write_report(folder.report, _summary(run, predictor, judged, metrics))
     write_atomic(folder.metrics, json.dumps(metrics, indent=2) + "\n")
     return metrics
+
+
+def _taught(predictor: Predictor, judged: Judged) -> Predictor:
+    """The predictor with what its task learns from the validation split."""
+    learnt = judged.metric.learnt()
+    task = dataclasses.replace(predictor.task, learnt=learnt)
+    return dataclasses.replace(predictor, task=task, manifest=dataclasses.replace(predictor.manifest, learnt=learnt))
 
 
 def _summary(
@@ -97,9 +105,9 @@ def _panels(run: Prepared, predictor: Predictor, judged: Judged) -> list[Panel]:
 def _picture(run: Prepared, predictor: Predictor, record: Record, caption: str) -> Picture:
     """A mistake as its task shows it; the prediction is made again, for not all of them were kept."""
     photo = run.dataset.image(record).pixels
-    target = None
-    if isinstance(record.label, AbstractMask):
-        target = record.label.read(run.dataset.root, photo.shape[:2])
+    target = record.label
+    if isinstance(target, AbstractMask):
+        target = target.read(run.dataset.root, photo.shape[:2])
     views = run.task.views(photo, target, predictor([photo])[0])
     return Picture(tuple((name, _thumbnail(pixels)) for name, pixels in views), caption, record.name)
 

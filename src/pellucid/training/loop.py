@@ -173,7 +173,7 @@ def _step(
     generator = torch.Generator().manual_seed(random_seed(settings.seed, 2, progress.step))
     torch.manual_seed(random_seed(settings.seed, 3, progress.step))  # dropout draws from the global generator
     batch = train.at(progress.step)
-    images, targets = augmented(batch, task, plan, generator, device)
+    images, targets = augmented(batch, task, plan, generator, device, progress.step / progress.steps)
     rate = set_rate(progress.optimizers, rate_factor(progress.step, progress.steps, settings))
     _set_training(progress.model)
     statistics = [buffer.clone() for buffer in progress.model.buffers()]

@@ -14,6 +14,10 @@ from pellucid.tasks.base import AbstractTask
 __all__ = ["Plan", "augment_of", "epochs_for", "fill_settings", "steps_for"]
 
 
+SINGLE = 0.85
+"""Share of the steps after which there are no mosaics: nothing that is judged looks like one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Settings without a None that matters, the number of steps, and why each derived value is what it is.
@@ -63,10 +67,17 @@ def steps_for(epochs: float, images: int, batch: int) -> int:
     return max(1, math.ceil(epochs * images / batch))
 
 
-def augment_of(plan: Plan) -> Augment:
-    """The augmentation that filled settings describe, as far as the loader has not done it: its pieces are zoomed."""
-    names = [field.name for field in dataclasses.fields(Augment)]
-    augment = Augment(**{name: getattr(plan.settings, name) for name in names})
+def augment_of(plan: Plan, task: AbstractTask, done: float = 0.0) -> Augment:
+    """The augmentation that filled settings describe, as far as the loader has not done it: its pieces are zoomed.
+
+    Towards the end of a run, of whose steps the share `done` lies behind, images come one by one again.
+    """
+    settings = plan.settings.to_json()
+    names = {field.name for field in dataclasses.fields(Augment)} & settings.keys()
+    strengths = {name: settings[name] for name in names if settings[name] is not None}
+    augment = Augment(**strengths, wide=not task.mirrors)
+    if done >= SINGLE:
+        augment = dataclasses.replace(augment, mosaic=0.0)
     return augment if plan.preprocess.one_size else dataclasses.replace(augment, zoom=1.0, shift=0.0)
 
 

@@ -14,7 +14,7 @@ from pellucid.data.fetch import fetch
 from pellucid.errors import UsageError
 from pellucid.importing import published_preprocess
 from pellucid.models.base import AbstractModel, build_model
-from pellucid.models.weights import PUBLISHED, fit_weights, read_weights
+from pellucid.models.weights import PUBLISHED, fit_weights, inherit_weights, read_weights
 from pellucid.preprocess import Preprocess
 
 __all__ = ["Origin", "begin_model", "find_origin"]
@@ -44,10 +44,15 @@ def find_origin(weights: str) -> Origin:
 
 
 def begin_model(architecture: Mapping[str, Any], classes: int, seed: int, origin: Origin | None) -> AbstractModel:
-    """A network with weights drawn from the seed, then those of the origin put in; its head may have other classes."""
+    """A network with weights drawn from the seed, then those of the origin put in.
+
+    Its head may have other classes; of an ancestor's weights it takes those of the parts that it inherits.
+    """
     torch.manual_seed(seed)
     arguments = {name: value for name, value in architecture.items() if name not in ("name", "classes")}
     model = build_model(architecture["name"], classes, **arguments)
-    if origin is not None:
+    if origin is not None and origin.architecture["name"] == architecture["name"]:
         fit_weights(model, dict(origin.tensors), new_head=True)
+    elif origin is not None:
+        inherit_weights(model, origin.tensors)
     return model

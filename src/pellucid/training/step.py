@@ -1,5 +1,6 @@
 """One optimiser update: augmented images in, gradients and named losses out, refused when they are not numbers."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -8,10 +9,21 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from pellucid.data.augment import Augment, blend, draw_matrices, erase, recolor, warp
+from pellucid.data.augment import (
+    Augment,
+    blend,
+    draw_matrices,
+    draw_partners,
+    draw_size,
+    erase,
+    recolor,
+    tiled,
+    warp,
+)
 from pellucid.errors import NonFiniteError
 from pellucid.machine import arithmetic
 from pellucid.models.base import AbstractModel
+from pellucid.preprocess import LETTERBOX_GREY
 from pellucid.tasks.base import AbstractTask
 from pellucid.training.plan import Plan, augment_of
 from pellucid.types import Batch
@@ -29,15 +41,23 @@ __all__ = [
 
 
 def augmented(
-    batch: Batch, task: AbstractTask, plan: Plan, generator: Generator, device: torch.device
+    batch: Batch, task: AbstractTask, plan: Plan, generator: Generator, device: torch.device, done: float = 0.0
 ) -> tuple[Float[Tensor, "n c h w"], Any]:
-    """Normalised images in network pixels and soft targets, both changed by the same draws."""
-    augment, size = augment_of(plan), plan.preprocess.size
-    images = batch.images.to(device, non_blocking=True).float()
+    """Normalised images in network pixels and soft targets, both changed by the same draws.
+
+    `done` is the share of the steps that lies behind.
+    """
+    augment = augment_of(plan, task, done)
+    size = draw_size(plan.preprocess.size, augment, generator)
+    images, targets = batch.images.to(device, non_blocking=True).float(), batch.targets
+    if augment.mosaic and torch.rand((), generator=generator).item() < augment.mosaic:
+        order = draw_partners(len(images), generator)
+        images, targets = tiled(images, order), task.tile(targets, order)
+        augment = dataclasses.replace(augment, view=0.5)
     matrices = draw_matrices(len(images), size[1], augment, generator)
     if _moves(augment) or images.shape[2:] != size:
-        images = warp(images, matrices, size)
-    targets = task.soften(task.move(batch.targets, matrices), plan.settings)
+        images = warp(images, matrices, size, grey=None if task.mirrors else LETTERBOX_GREY)
+    targets = task.soften(task.move(targets, matrices, size), plan.settings)
     if augment.color:
         images = recolor(images, augment.color, generator)
     images = plan.preprocess.normalise(images)

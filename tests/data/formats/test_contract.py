@@ -9,11 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.catalog import catalogue
+from pellucid.data.boxes import Box, Boxes, box_area
 from pellucid.data.class_table import BACKGROUND
 from pellucid.data.dataset import AbstractFormat, Dataset, open_dataset
+from pellucid.data.ledger import Ledger
 from pellucid.data.masks import IGNORE
 from pellucid.errors import UsageError
 from pellucid.image import write_image
+from pellucid.types import Record
 from tests.drawn import draw_images, make_image_folder, make_mask_folder
 
 FORMATS = catalogue("FORMATS")
@@ -21,7 +24,7 @@ WRITABLE = {
     task: [
         name for name, thing in FORMATS.items() if thing.task == task and type(thing).write is not AbstractFormat.write
     ]
-    for task in ("classify", "segment")
+    for task in ("classify", "segment", "detect")
 }
 NAMES = ["cat", "dog", "T-shirt, top", 'say "a"', "é", "10", "2"]
 SPLITS = st.fixed_dictionaries({"train": st.integers(1, 3)}, optional={"val": st.just(1), "test": st.just(2)})
@@ -199,6 +202,148 @@ def test_images_of_one_name_in_any_place_stay_apart(tmp_path, name):
     assert_same(after, before)
 
 
+# Boxes
+
+BOX_NAMES = [*map(str.strip, MASK_NAMES), "void", "ignore", BACKGROUND, "<b> & </b>", "Annotation"]
+NEVER_IGNORES = {"yolo-boxes"}
+KEEPS_NO_AREA = {"voc", "yolo-boxes"}
+Drawn = dict[str, list[tuple[tuple[int, int], list[Box]]]]
+
+
+def places(side: int) -> st.SearchStrategy[float]:
+    """Coordinates along a side: between pixels, in the decimals of files, in thirds, anywhere."""
+    near, thirds = st.integers(0, 100 * side).map(lambda at: at / 100), st.integers(0, 3 * side).map(lambda at: at / 3)
+    return st.integers(0, side).map(float) | near | thirds | st.floats(1e-6, side)
+
+
+@st.composite
+def boxes(draw, size: tuple[int, int], classes: int) -> Box:
+    (top, bottom), (left, right) = (
+        sorted(draw(st.lists(places(side), min_size=2, max_size=2, unique=True))) for side in size
+    )
+    area, ignored = draw(st.none() | st.floats(0.5, 50)), draw(st.sampled_from([False, False, False, True]))
+    return Box((left, top, right, bottom), draw(st.integers(0, classes - 1)), ignored, area)
+
+
+@st.composite
+def box_sets(draw) -> tuple[list[str], Drawn]:
+    """(names of classes, sizes of images and boxes in them by split); some images hold nothing, some classes too."""
+    names = draw(st.lists(st.sampled_from(BOX_NAMES), min_size=1, max_size=3, unique=True))
+    sizes = st.tuples(st.integers(1, 9), st.integers(1, 40))
+    drawn: Drawn = {}
+    for split, count in draw(SPLITS).items():
+        here = [draw(sizes) for _ in range(count)]
+        drawn[split] = [(size, draw(st.lists(boxes(size, len(names)), max_size=3))) for size in here]
+    return names, drawn
+
+
+def box_dataset(root: Path, names: list[str], drawn: Drawn) -> Dataset:
+    """A value, so that no format is needed to make it, with a picture of its own for every image."""
+    splits = {}
+    for split, here in drawn.items():
+        labels = [Boxes.gathered(drawn_boxes) for _, drawn_boxes in here]
+        records = [Record(Path(split) / f"{number}.png", label) for number, label in enumerate(labels)]
+        for number, (record, (size, _)) in enumerate(zip(records, here, strict=True)):
+            noise = np.random.default_rng([number, len(split)]).integers(0, 256, (*size, 3), dtype=np.uint8)
+            write_image(root / record.path, noise)
+        splits[split] = tuple(records)
+    return Dataset("detect", tuple(names), splits, root, Ledger(), "folder")
+
+
+def boxed(dataset: Dataset, areas: bool) -> dict[str, list[tuple[bytes, list[tuple]]]]:
+    """For every split the (pixels, boxes with names of classes in their order) of its images, in any order."""
+    return {
+        split: sorted(
+            (
+                dataset.image(record).pixels.tobytes(),
+                [
+                    (box.xyxy, dataset.classes[box.label], box.ignored, box.area if areas else box_area(box.xyxy))
+                    for box in record.label
+                ],
+            )
+            for record in records
+        )
+        for split, records in dataset.splits.items()
+    }
+
+
+def box_refusal(name: str, dataset: Dataset) -> str:
+    """What a format must say of boxes that it cannot hold; nothing where it can."""
+    labels = [record.label for records in dataset.splits.values() for record in records]
+    if name in NEVER_IGNORES and any(any(label.ignored) for label in labels):
+        return f"has an object to ignore, and {name} knows none"
+    pixels = [box for label in labels for box in label.xyxy if (box[2] - box[0], box[3] - box[1]) == (1, 1)]
+    return "which in voc is a click and no box" if name == "voc" and pixels else ""
+
+
+def boxes_written_and_read(name: str, dataset: Dataset, folder: Path) -> Dataset | None:
+    """The dataset again from a format that holds it; None where the format says why it does not."""
+    if said := box_refusal(name, dataset):
+        with pytest.raises(UsageError, match=said):
+            FORMATS[name].write(dataset, folder)
+        assert not folder.exists()
+        return None
+    FORMATS[name].write(dataset, folder)
+    assert [other for other, thing in FORMATS.items() if thing.sniff(folder)] == [name]
+    after = open_dataset(folder, val=0, test=0)
+    assert not after.ledger.refused
+    assert {note.text.partition(":")[0] for note in after.ledger.notes} <= {"no box", "no annotation"}
+    assert (after.task, after.classes) == ("detect", dataset.classes)
+    return after
+
+
+@pytest.mark.parametrize("name", WRITABLE["detect"])
+@settings(max_examples=25)
+@given(drawn=box_sets())
+def test_boxes_that_are_written_are_read_again_to_the_last_bit(tmp_path_factory, name, drawn):
+    root = tmp_path_factory.mktemp("round")
+    before = box_dataset(root / "a", *drawn)
+    after = boxes_written_and_read(name, before, root / "b")
+    if after is not None:
+        areas = name not in KEEPS_NO_AREA
+        assert boxed(after, areas) == boxed(before, areas)
+        assert sum(after.ledger.used.values()) >= sum(map(len, after.splits.values()))
+
+
+@pytest.mark.parametrize("source", WRITABLE["detect"])
+@settings(max_examples=6)
+@given(drawn=box_sets())
+def test_boxes_go_over_from_every_format_to_every_other(tmp_path_factory, source, drawn):
+    root = tmp_path_factory.mktemp("over")
+    before = box_dataset(root / "a", *drawn)
+    first = boxes_written_and_read(source, before, root / "b")
+    for target in WRITABLE["detect"] if first else ():
+        second = boxes_written_and_read(target, first, root / target)
+        assert (second is None) == bool(box_refusal(target, first))
+        if second is not None:
+            areas = not KEEPS_NO_AREA & {source, target}
+            assert boxed(second, areas) == boxed(before, areas)
+
+
+@pytest.mark.parametrize("name", WRITABLE["detect"])
+@pytest.mark.parametrize("called", [" a", "a\nb", "a\u2028b", ""])
+def test_names_of_boxes_that_would_be_read_as_others_are_not_written(tmp_path, name, called):
+    dataset = box_dataset(tmp_path / "a", ["x", called], {"train": [((4, 4), [Box((0.0, 0.0, 2.0, 2.0), 1)])]})
+    with pytest.raises(UsageError, match=r"Rename it first") as error:
+        FORMATS[name].write(dataset, tmp_path / "b")
+    assert repr(called) in str(error.value)
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("name", WRITABLE["detect"])
+def test_images_with_boxes_of_one_name_stay_apart(tmp_path, name):
+    """Equal stems with other suffixes, in other folders and splits, with points and signs in them."""
+    label = Boxes.of([((0.0, 0.0, 2.0, 2.0), 0)])
+    called = ["a/a.png", "b/a.png", "a/a.PNG", "a/a-2.png", "a/b.c ü.png", "a/b.d ü.png"]
+    for at, place in enumerate(called):
+        write_image(tmp_path / "a" / place, np.full((4, 4, 3), at, np.uint8))
+    records = [Record(Path(place), label if at % 2 else Boxes.of([])) for at, place in enumerate(called)]
+    splits = {"train": tuple(records[:5]), "val": (records[5], records[1]), "test": (records[0],)}
+    before = Dataset("detect", ("x",), splits, tmp_path / "a", Ledger(), "folder")
+    after = boxes_written_and_read(name, before, tmp_path / "b")
+    assert boxed(after, True) == boxed(before, True)
+
+
 # All
 
 
@@ -207,6 +352,8 @@ def test_writing_goes_to_a_new_or_empty_folder_only(tmp_path, name):
     if name in WRITABLE["segment"]:
         mask = np.array([[0, 1]], np.uint8)
         dataset = mask_dataset(tmp_path / "a", [BACKGROUND, "x"], {"train": [mask]})
+    elif name in WRITABLE["detect"]:
+        dataset = box_dataset(tmp_path / "a", ["x"], {"train": [((2, 2), [])]})
     else:
         dataset = drawn_dataset(tmp_path / "a", ["x", "y"], {"train": 1}, grey=True)
     with pytest.raises(UsageError, match=r"is not an empty folder"):

@@ -9,7 +9,18 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from pellucid.data.class_table import BACKGROUND, refuse_names
-from pellucid.data.coco import Coco, CocoText, are_whole, box_and_area, coco_files, coco_root, read_coco
+from pellucid.data.coco import (
+    Coco,
+    CocoText,
+    annotation_place,
+    are_whole,
+    box_and_area,
+    coco_files,
+    coco_root,
+    instance_files,
+    read_coco,
+    says_task,
+)
 from pellucid.data.copying import copies
 from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder
 from pellucid.data.intake import Intake
@@ -24,7 +35,9 @@ __all__ = ["FORMATS", "CocoMasksFormat"]
 
 SLACK = 1.0  # pixels that labelling tools may draw beyond an image
 CURE = "Mend or remove the annotation."
-OUTLINED = rb'"segmentation"|"annotations"\s*:\s*\[\s*\]'
+NOTHING = rb'"annotations"\s*:\s*\[\s*\]'
+OUTLINED = rb'"segmentation"|' + NOTHING
+DRAWN = rb'"segmentation"\s*:\s*(\{|"|\[\s*[^\s\]])|' + NOTHING  # exports of boxes write "segmentation": []
 
 
 class CocoMasksFormat(AbstractFormat):
@@ -35,11 +48,11 @@ class CocoMasksFormat(AbstractFormat):
 
     def sniff(self, path: Path) -> bool:
         """A JSON file with images and outlines of objects in them."""
-        return bool(_files(path))
+        return any(map(_is_about_outlines, instance_files(path, OUTLINED)))
 
     def read(self, path: Path) -> Dataset:
         """One record an image; its classes are the background, then the categories in the order of their ids."""
-        root, files = coco_root(path), _files(path)
+        root, files = coco_root(path), instance_files(path, OUTLINED)
         if not files:
             raise DataError(
                 f"{path} has no JSON file with images, categories and annotations that have a segmentation."
@@ -73,7 +86,7 @@ class CocoMasksFormat(AbstractFormat):
                         {"id": number, "image_id": image, "category_id": numbers.get(at, 1)} | _outline(region, at)
                     )
         for split, text in texts.items():
-            text.write(folder / "annotations" / f"instances_{split}.json")
+            text.write(folder / "annotations" / f"instances_{split}.json", self.task)
 
 
 def _outline(region: Bool[ndarray, "h w"], label: int) -> dict[str, Any]:
@@ -82,11 +95,9 @@ def _outline(region: Bool[ndarray, "h w"], label: int) -> dict[str, Any]:
     return {"iscrowd": int(label == IGNORE), "segmentation": runs, **box_and_area(region)}
 
 
-def _files(path: Path) -> list[Path]:
-    """The JSON files to read; beside `instances_…` others (key points, captions) say the same again or nothing."""
-    panoptic = coco_files(path, b'"segments_info"')
-    files = [file for file in coco_files(path, OUTLINED) if file not in panoptic]
-    return [file for file in files if file.name.startswith("instances")] or files
+def _is_about_outlines(file: Path) -> bool:
+    """Whether a file says so, or holds an outline, or nothing at all."""
+    return says_task(file) in (None, CocoMasksFormat.task) and bool(coco_files(file, DRAWN))
 
 
 def _records(intake: Intake, coco: Coco, labels: Mapping[int, int]) -> list[Record]:
@@ -96,8 +107,7 @@ def _records(intake: Intake, coco: Coco, labels: Mapping[int, int]) -> list[Reco
         if isinstance(found, Shape):
             shapes.setdefault(annotation["image_id"], []).append(found)
         else:
-            key = annotation.get("id", f"at {at}") if isinstance(annotation, dict) else f"at {at}"
-            intake.refuse_label(f"{coco.path}#{key!s:.20}", found, CURE)
+            intake.refuse_label(annotation_place(coco, annotation, at), found, CURE)
     intake.use(coco.path, sum(map(len, shapes.values())))
     records = []
     for key, image in coco.images.items():

@@ -79,7 +79,7 @@ class PanopticFormat(AbstractFormat):
             ids = np.pad(mask[..., None] + np.uint8(1), ((0, 0), (0, 0), (0, 2)))  # 255, ignored, becomes 0
             write_image(folder / "annotations" / f"panoptic_{split}" / name, ids)
         for split, text in texts.items():
-            text.write(folder / "annotations" / f"panoptic_{split}.json")
+            text.write(folder / "annotations" / f"panoptic_{split}.json", self.task)
 
 
 def _offered(path: Path) -> tuple[Intake, list[_Source]]:

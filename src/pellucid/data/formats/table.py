@@ -4,26 +4,30 @@ With or without a header, with commas, semicolons or tabs, UTF-8 with or without
 """
 
 import csv
-import io
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pellucid.data.copying import copy_image
 from pellucid.data.dataset import AbstractFormat, Dataset, claim_folder, ordered_classes, split_named
 from pellucid.data.ledger import Ledger, Note, Refusal
+from pellucid.data.table_file import (
+    LABEL_HEADS,
+    PATH_HEADS,
+    SPLIT_HEADS,
+    boxes_in,
+    heads_of,
+    image_path,
+    place_of,
+    table_at,
+    table_rows,
+)
 from pellucid.data.walk import is_image
 from pellucid.errors import DataError, UsageError
 from pellucid.files import atomic_path
 from pellucid.types import Record
 
 __all__ = ["FORMATS", "TableFormat"]
-
-SUFFIXES = (".csv", ".tsv")
-PATH_HEADS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path")
-LABEL_HEADS = ("label", "class", "category", "target")
-SPLIT_HEADS = ("split", "subset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,9 @@ class _Reading:
         return self._take_path(line, fields[columns.path].strip(), label, split)
 
     def _take_path(self, line: int, text: str, label: str, split: str) -> None:
-        path = self._path(line, text)
-        if path is None:
-            return None
+        path = image_path(self.table.parent, text)
+        if not isinstance(path, Path):
+            return self.refuse(line, *path, text)
         earlier = self.rows.get(path)
         if earlier is None:
             self.rows[path] = _Row(line, path, label, split)
@@ -93,22 +97,6 @@ class _Reading:
             self.contradicted.add(path)
             reason = f"labelled {label!r} here and {earlier.label!r} in line {earlier.line}: neither is used"
             return self.refuse(line, reason, "Keep the line that is right.", text)
-        return None
-
-    def _path(self, line: int, text: str) -> Path | None:
-        """The path of an image below the table's folder; refused when it is none."""
-        root = self.table.parent
-        path = Path(os.path.normpath(text)) if text else Path()
-        if "\\" in text and not (root / path).exists():
-            path = Path(os.path.normpath(text.replace("\\", "/")))
-        if not text or "\0" in text:
-            self.refuse(line, "the path is empty or holds a NUL", "Write the image's path.", text)
-        elif path.is_absolute() or not (root / path).resolve().is_relative_to(root.resolve()):
-            self.refuse(line, "the path leads out of the table's folder", "Move the image below it.", text)
-        elif not (root / path).is_file():
-            self.refuse(line, "there is no such file", f"Paths are relative to {root}.", text)
-        else:
-            return path
         return None
 
     def settle(self) -> list[_Row]:
@@ -129,18 +117,18 @@ class TableFormat(AbstractFormat):
     def sniff(self, path: Path) -> bool:
         """A table whose head names the columns, or whose first row names an image that exists."""
         try:
-            table = _table(path)
-            first = next(_rows(table), (1, []))[1]
+            table = table_at(path)
+            first = next(table_rows(table), (1, []))[1]
         except (DataError, UsageError, OSError):
             return False
         columns = None if isinstance(first, csv.Error) else _columns(first)
-        if columns is None or isinstance(first, csv.Error):
+        if columns is None or isinstance(first, csv.Error) or boxes_in(first):
             return False
         return columns.header or (table.parent / first[columns.path].replace("\\", "/")).is_file()
 
     def read(self, path: Path) -> Dataset:
         """One record a row; images beside the listed ones that no row names are refused as well."""
-        table = _table(path)
+        table = table_at(path)
         reading, unused = _read_rows(table)
         rows = reading.settle()
         classes = ordered_classes(row.label for row in rows)
@@ -171,49 +159,11 @@ class TableFormat(AbstractFormat):
             csv.writer(handle).writerows(rows)
 
 
-def _table(path: Path) -> Path:
-    """The table at a path: the file itself, or the only one in a folder."""
-    if path.is_file():
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"{path} is not named .csv or .tsv.")
-        return path
-    tables = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
-    if len(tables) != 1:
-        names = ", ".join(table.name for table in tables) or "none"
-        raise UsageError(f"{path} must hold exactly one .csv or .tsv table; it holds {names}. Give the table's path.")
-    return tables[0]
-
-
-def _rows(table: Path) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """(first line, fields) of every row that is not blank, or what is wrong with it.
-
-    Bytes that are not UTF-8 come as surrogates.
-    """
-    raw = table.read_bytes()
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{table} is UTF-16. Save it as UTF-8 (in Excel: CSV UTF-8).")
-    text = raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    first = text.split("\n", 1)[0]
-    separator = max("\t;,", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield line, error
-        else:
-            if any(value.strip() for value in fields):
-                yield line, fields
-
-
 def _read_rows(table: Path) -> tuple[_Reading, tuple[str, ...]]:
     """Every row of the table, and the names of the columns that mean nothing here."""
     reading = _Reading(table)
     columns: _Columns | None = None
-    for line, fields in _rows(table):
+    for line, fields in table_rows(table):
         if isinstance(fields, csv.Error):
             reading.refuse(line, f"it cannot be read: {fields}", "Look for quotes that are open or misplaced.")
         elif columns is None:
@@ -229,10 +179,8 @@ def _read_rows(table: Path) -> tuple[_Reading, tuple[str, ...]]:
 
 def _columns(first: list[str]) -> _Columns | None:
     """What the first row says of the columns; None where it cannot be one of such a table."""
-    heads = [value.strip().lower() for value in first]
-    path = next((heads.index(name) for name in PATH_HEADS if name in heads), None)
-    label = next((heads.index(name) for name in LABEL_HEADS if name in heads), None)
-    split = next((heads.index(name) for name in SPLIT_HEADS if name in heads), None)
+    heads = heads_of(first)
+    path, label, split = (place_of(names, heads) for names in (PATH_HEADS, LABEL_HEADS, SPLIT_HEADS))
     if path is not None and label is not None:
         unused = tuple(first[at] for at in range(len(first)) if at not in (path, label, split))
         return _Columns(path, label, split, len(first), True, unused)
