@@ -77,3 +77,24 @@ def make_mask_folder(root: Path, splits: Mapping[str, int], size: int = 32, seed
             Image.fromarray(mask).save(root / split / "masks" / f"{number}.png")
     (root / "classes.txt").write_text("background\ndisc\nbar\n")
     return root
+
+
+def make_box_table(root: Path, splits: Mapping[str, int], size: int = 64, seed: int = 0) -> Path:
+    """Noise with one to three bright squares or bars an image, and `boxes.csv`, which says where they are."""
+    rng = np.random.default_rng(seed)
+    lines = ["path,label,left,top,right,bottom,split"]
+    root.mkdir(parents=True, exist_ok=True)
+    for split, count in splits.items():
+        for number in range(count):
+            pixels = rng.integers(0, 60, (size, size, 3))
+            for place in rng.permutation(4)[: rng.integers(1, 4)]:  # one object a quarter, so that none is covered
+                label = int(rng.integers(2))
+                width, height = (int(rng.integers(12, 20)), 6 + 8 * (1 - label)) if label else (16, 16)
+                left = int(place % 2 * size // 2 + rng.integers(0, size // 2 - width))
+                top = int(place // 2 * size // 2 + rng.integers(0, size // 2 - height))
+                pixels[top : top + height, left : left + width] += np.array([[150, 60, 0], [0, 60, 150]])[label]
+                name = ("square", "bar")[label]
+                lines.append(f"{split}-{number}.png,{name},{left},{top},{left + width},{top + height},{split}")
+            Image.fromarray(pixels.astype(np.uint8)).save(root / f"{split}-{number}.png")
+    (root / "boxes.csv").write_text("\n".join(lines) + "\n")
+    return root

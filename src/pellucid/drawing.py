@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from colorsys import hsv_to_rgb
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["captioned", "legend", "overlaid", "palette"]
+__all__ = ["boxed", "captioned", "legend", "overlaid", "palette"]
 
 READABLE = 192  # pixels: the least longer side of a picture that is written on
 SMALLEST = 12  # pixels: of a letter
@@ -92,6 +93,43 @@ def _flow(names: Sequence[str], size: int, width: int) -> tuple[list[tuple[float
         places.append((x, row))
         x += needed
     return places, row + 1 if places else 0
+
+
+def boxed(
+    pixels: UInt8[ndarray, "h w c"],
+    xyxy: Float[ndarray, "n 4"],
+    texts: Sequence[str],
+    colors: UInt8[ndarray, "n 3"],
+) -> UInt8[ndarray, "h2 w2 3"]:
+    """The photo with boxes, the first on top, each with a text in a tab on its upper edge; a small one is enlarged."""
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    factor = -(-READABLE // max(picture.size))
+    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    brush, line = ImageDraw.Draw(picture), max(1, round(max(picture.size) / 400))
+    font = ImageFont.load_default(max(SMALLEST, max(picture.size) // 50))
+    rows = list(zip((xyxy * factor).tolist(), texts, map(tuple, colors.tolist()), strict=True))
+    for box, text, color in reversed(rows):
+        _draw_box(brush, box, color, line)
+        _draw_tab(brush, box, text, color, font)
+    return np.array(picture)
+
+
+def _draw_box(brush: ImageDraw.ImageDraw, box: Sequence[float], color: tuple[int, ...], line: int) -> None:
+    """The outline lies inside the box, over a dark one that parts it from a photo of the same colour."""
+    left, top, right, bottom = box
+    corners = (left, top, max(left, right - 1), max(top, bottom - 1))
+    brush.rectangle(corners, outline=(16, 16, 16), width=line + 1)
+    brush.rectangle(corners, outline=color, width=line)
+
+
+def _draw_tab(brush: ImageDraw.ImageDraw, box: Sequence[float], text: str, color: tuple[int, ...], font: Any) -> None:
+    """Above the box, or in it where the picture ends; within the picture's sides as far as it fits."""
+    width, height = font.getlength(text) + font.size / 2, font.size * 1.25
+    left = max(0.0, min(box[0], brush.im.size[0] - width))
+    top = box[1] - height if box[1] >= height else box[1]
+    brush.rectangle((left, top, left + width, top + height), fill=color)
+    ink = (0, 0, 0) if sum(color) > 330 else (255, 255, 255)
+    brush.text((left + font.size / 4, top + height / 2), text, fill=ink, font=font, anchor="lm")
 
 
 def captioned(pixels: UInt8[ndarray, "h w c"], text: str) -> UInt8[ndarray, "h2 w2 3"]:

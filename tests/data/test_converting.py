@@ -91,3 +91,23 @@ def test_a_dataset_of_which_nothing_can_be_read_names_the_first_image(tmp_path):
     ):
         convert(root, "panoptic", tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+def test_boxes_go_over_and_what_cannot_be_said_is_said(tmp_path):
+    for name in "abc":
+        write_image(tmp_path / "a" / f"{name}.png", np.zeros((8, 9, 3), np.uint8))
+    (tmp_path / "a" / "c.png").write_bytes((tmp_path / "a" / "a.png").read_bytes()[:45])
+    rows = ["path,label,left,top,right,bottom,ignored", "a.png,car,1,1,1,1,0", "a.png,car,1,2,3.1,4,0", "b.png,,,,,,"]
+    table = tmp_path / "a" / "boxes.csv"
+    table.write_text("\n".join([*rows, "c.png,car,1,2,3,4,0"]))
+    done = convert(tmp_path / "a", "voc", tmp_path / "b")
+    assert (done.counts, done.classes, done.whole) == ({"train": 2}, ("car",), False)
+    assert sorted(refusal.file for refusal in done.refused) == ["boxes.csv", "c.png"]
+    after = open_dataset(tmp_path / "b", val=0, test=0)
+    assert [record.label.xyxy for record in after.splits["train"]] == [((1, 2, 3.1, 4),), ()]
+    table.write_text("\n".join([*rows, "b.png,car,1,2,3,4,1"]).replace("b.png,,,,,,\n", ""))
+    with pytest.raises(UsageError, match=r"b.png has an object to ignore, and yolo-boxes knows none. Choose voc, coco"):
+        convert(tmp_path / "a", "yolo-boxes", tmp_path / "c")
+    with pytest.raises(UsageError, match=r"is for the task 'detect', and the format 'masks' holds data for 'segment'"):
+        convert(tmp_path / "a", "masks", tmp_path / "c")
+    assert not (tmp_path / "c").exists()

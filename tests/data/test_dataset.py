@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.catalog import catalogue
+from pellucid.data.boxes import Boxes
 from pellucid.data.dataset import (
     AbstractFormat,
     Dataset,
@@ -177,6 +178,28 @@ def test_labels_that_are_no_classes_are_cut_as_one_group():
     assert {name: len(records) > 0 for name, records in cut.splits.items()} == dict.fromkeys(
         ("train", "val", "test"), True
     )
+
+
+def test_photos_with_boxes_are_cut_by_photo(tmp_path):
+    labels = [Boxes.of([((0.0, 0.0, 2.0, 2.0), at % 2)] * (at % 4)) for at in range(60)]
+    train = tuple(Record(Path(f"{at}.png"), label) for at, label in enumerate(labels))
+    before = Dataset("detect", ("a", "b"), {"train": train}, Path(), Ledger(), "voc")
+    after = split_stratified(before, seed=0, val=0.1, test=0.1)
+    assert sorted(fate(after)) == sorted(fate(before))
+    assert {split: len(records) for split, records in after.splits.items()} == {"train": 44, "val": 8, "test": 8}
+    again = split_stratified(before, seed=0, val=0.1, test=0.1)
+    assert again.splits == after.splits
+
+
+def test_boxes_get_other_class_names_and_another_digest(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    records = (Record(Path("a.png"), Boxes.of([((0.0, 0.0, 2.0, 2.0), 0), ((1.0, 1.0, 2.0, 2.0), 1)])),)
+    before = Dataset("detect", ("b", "a"), {"train": records}, tmp_path, Ledger(), "voc")
+    after = before.renamed(("a", "b"), lambda label: label.renumbered([1, 0]))
+    assert after.splits["train"][0].label.labels == (1, 0)
+    assert after.splits["train"][0].label.xyxy == records[0].label.xyxy
+    moved = before.renamed(("b", "a"), lambda label: Boxes.of([(xyxy, 0) for xyxy in label.xyxy]))
+    assert len({before.digest(), after.digest(), moved.digest()}) == 3
 
 
 # Digest

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,17 @@ from pellucid.errors import ImageError, UsageError
 from pellucid.image import read_header
 from pellucid.types import Record
 
-__all__ = ["CURE", "EXACT", "ImageBoxes", "exact_numbers", "exact_text", "nearest", "photo_sizes", "refuse_ignored"]
+__all__ = [
+    "CURE",
+    "EXACT",
+    "ImageBoxes",
+    "exact_number",
+    "exact_numbers",
+    "exact_text",
+    "nearest",
+    "photo_sizes",
+    "refuse_ignored",
+]
 
 CURE = "Mend or remove the box."
 ALL_REFUSED = "all its boxes were refused, so nobody knows whether there is anything in it"
@@ -92,19 +102,19 @@ def exact_numbers(said: Mapping[str, str]) -> list[Decimal] | str:
     """The decimal fractions that texts say, to the last digit, or what is wrong with one, by its name."""
     found = []
     for name, text in said.items():
-        number = _decimal(text)
+        number = exact_number(text)
         if number is None:
             return f"its {name} is {text!r:.40}, no finite number"
         found.append(number)
     return found
 
 
-def _decimal(text: str) -> Decimal | None:
+def exact_number(text: str) -> Decimal | None:
+    """The decimal fraction that a text says; None where it is no finite number, or none that can be kept."""
     try:
-        sane = len(text) < MOST_DIGITS and math.isfinite(float(text))
-    except ValueError:
+        return Decimal(text) if len(text) < MOST_DIGITS and math.isfinite(float(text)) else None
+    except (ValueError, InvalidOperation):  # InvalidOperation: an exponent of more digits than numbers have
         return None
-    return Decimal(text) if sane else None
 
 
 def nearest(left: Decimal, top: Decimal, right: Decimal, bottom: Decimal) -> Xyxy:

@@ -5,7 +5,7 @@ import mmap
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ __all__ = [
 
 KEYS = (b'"images"', b'"annotations"', b'"categories"')
 TASK = "task"
+EXACT_NUMBER = re.compile(r'"\\u0000([-.0-9]+)"')  # digits behind a NUL, which no name has: more than floats hold
 MOST = 2**31  # of an id, or of pixels on a side
 
 
@@ -127,14 +128,20 @@ def coco_root(path: Path) -> Path:
 
 
 def read_coco(
-    intake: Intake, path: Path, candidates: Iterable[Path], taken: set[Path], *, split: str | None = None
+    intake: Intake,
+    path: Path,
+    candidates: Iterable[Path],
+    taken: set[Path],
+    *,
+    split: str | None = None,
+    number: Callable[[str], Any] = float,
 ) -> Coco:
     """What a JSON file (relative to the root) says; the files of its images are looked for among the candidates.
 
-    Those that are `taken` by an entry before are refused, new ones are added there.
+    Those that are `taken` by an entry before are refused, new ones are added there. `number` reads what is not whole.
     """
     intake.demand(path)
-    content = _content(intake.root / path)
+    content = _content(intake.root / path, number)
     coco = Coco(path, split or _split(path), {}, set(), _names(content["categories"], path), content["annotations"])
     by_name: dict[str, list[Path]] = {}
     for candidate in candidates:
@@ -181,9 +188,9 @@ def _split(path: Path) -> str:
     return next((split for split in map(split_named, words) if split), "train")
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path, number: Callable[[str], Any]) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), parse_float=number)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged: {error}. Replace it with an intact copy.") from error
     keys = ("images", "categories", "annotations")
@@ -228,7 +235,7 @@ class CocoText:
             "categories": self.categories,
             "annotations": self.annotations,
         }
-        write_atomic(path, json.dumps(content))
+        write_atomic(path, EXACT_NUMBER.sub(r"\1", json.dumps(content)))
 
 
 def box_and_area(pixels: Bool[ndarray, "h w"]) -> dict[str, Any]:

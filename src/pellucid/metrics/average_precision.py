@@ -8,11 +8,11 @@ Weights are how often the image of a detection is in a resample. A row of weight
 gives the same figure as if each image's copies were judged anew, apart from the order of equal scores.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from numpy.random import Generator
 
@@ -34,7 +34,7 @@ __all__ = [
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 RESAMPLES = 1000
-CELLS = 2_000_000  # cumulated weights held at once
+CELLS = 8_000_000  # weights held at once: 32 MB
 EPSILON = np.spacing(1)  # keeps COCO's precision of nothing at 0
 
 
@@ -89,72 +89,95 @@ def voc_hits(
     return np.array(hits, bool)
 
 
-def coco_precisions(
-    hits: Bool[ndarray, " n"], weights: Num[ndarray, "resamples n"], positives: Num[ndarray, " resamples"]
-) -> Float[ndarray, " resamples"]:
-    """COCO's AP of one class at one threshold from the counted detections by descending score; NaN without positives.
+def coco_precisions(hits: Bool[ndarray, " n"], positives: int) -> float:
+    """COCO's AP of one class at one threshold from the detections that count, by descending score; NaN of nothing.
 
     Recall rises at hits only, so precision is looked at there. Between two hits lie the recalls that the second one is
     the first to reach: their number times the greatest precision from there on is what it adds.
     """
-    return _precisions(weights[:, hits].cumsum(axis=1), weights.cumsum(axis=1)[:, hits], positives)
+    found, shown = np.arange(hits.sum()) + 1, np.flatnonzero(hits) + 1
+    return float(_precisions(found[:, None], shown[:, None], np.array([positives]))[0])
 
 
 def class_precisions(judged: Judged, matches: Matches) -> Float[ndarray, "thresholds classes"]:
     """COCO's AP of every class at each of THRESHOLDS, NaN for a class without objects."""
-    return _class_precisions(judged, matches, np.ones((1, judged.images)))[0]
+    return _class_precisions(_by_class(judged, matches), np.ones((judged.images, 1), np.int32))[0]
 
 
 def resampled_precisions(
     judged: Judged, matches: Matches, rng: Generator, *, resamples: int = RESAMPLES
 ) -> Float[ndarray, "resamples thresholds"]:
     """AP at each threshold, the mean over the classes that have objects, for resamples of the images."""
-    draws = _draws(judged, resamples, rng)
-    return np.concatenate([_class_mean(_class_precisions(judged, matches, weights)) for weights in draws])
+    classes = _by_class(judged, matches)
+    draws = image_draws(judged.images, resamples, rng, rows=_rows(judged.images, classes))
+    return np.concatenate([_class_mean(_class_precisions(classes, weights)) for weights in draws])
 
 
 def paired_precisions(
     first: tuple[Judged, Matches], second: tuple[Judged, Matches], rng: Generator, *, resamples: int = RESAMPLES
 ) -> Difference:
     """The difference of two models' AP on the same images, each resample drawn once for both."""
-    drawn = [
-        [_class_mean(_class_precisions(*model, weights)).mean(axis=1) for model in (first, second)]
-        for weights in _draws(first[0], resamples, rng)
+    classes = [_by_class(*model) for model in (first, second)]
+    images = first[0].images
+    rows = min(_rows(images, one) for one in classes)
+    draws = image_draws(images, resamples, rng, rows=rows)
+    drawn = [[_class_mean(_class_precisions(one, weights)).mean(axis=1) for one in classes] for weights in draws]
+    values = [_class_mean(_class_precisions(one, np.ones((images, 1), np.int32))).mean() for one in classes]
+    return difference(float(values[0] - values[1]), np.concatenate([one - other for one, other in drawn]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """The detections of one class by descending score: their images, and the places of hits and of what is ignored."""
+
+    images: Int[ndarray, " n"]
+    hits: tuple[Int[ndarray, " _"], ...]
+    ignored: tuple[Int[ndarray, " _"], ...]
+    positives: Int[ndarray, " images"]
+
+
+def _by_class(judged: Judged, matches: Matches) -> list[_Class]:
+    order = np.argsort(judged.detections.labels, kind="stable")
+    ends = np.searchsorted(judged.detections.labels[order], np.arange(1, judged.classes))
+    hits, counted, positives = matches.hits, matches.counted, judged.positives
+    return [
+        _Class(
+            images=judged.seen_in[own],
+            hits=tuple(map(np.flatnonzero, hits[:, own])),
+            ignored=tuple(map(np.flatnonzero, ~counted[:, own])),
+            positives=positives[:, label],
+        )
+        for label, own in enumerate(np.split(order, ends))
     ]
-    values = [float(_class_mean(class_precisions(*model)[None]).mean()) for model in (first, second)]
-    return difference(values[0] - values[1], np.concatenate([one - other for one, other in drawn]))
 
 
-def _draws(judged: Judged, resamples: int, rng: Generator) -> Iterator[Float[ndarray, "_ images"]]:
-    """How often each image is drawn, in parts whose cumulated weights fit the memory."""
-    cells = max(judged.images, len(judged.seen_in), 1)
-    return image_draws(judged.images, resamples, rng, rows=max(1, CELLS // cells))
+def _rows(images: int, classes: Sequence[_Class]) -> int:
+    """How many resamples fit the memory at once."""
+    return max(1, CELLS // max(images, *(len(one.images) for one in classes)))
 
 
 def _class_precisions(
-    judged: Judged, matches: Matches, draws: Float[ndarray, "resamples images"]
+    classes: Sequence[_Class], draws: Int[ndarray, "images resamples"]
 ) -> Float[ndarray, "resamples thresholds classes"]:
-    positives = draws @ judged.positives
-    found = np.full((len(draws), len(THRESHOLDS), judged.classes), np.nan)
-    for label in np.flatnonzero(judged.positives.any(axis=0)):
-        own = np.flatnonzero(judged.detections.labels == label)
-        weights = draws[:, judged.seen_in[own]]
-        shown = weights.cumsum(axis=1)
-        for level in range(len(THRESHOLDS)):
-            hits, counted = matches.hits[level, own], matches.counted[level, own]
-            totals = shown if counted.all() else (weights * counted).cumsum(axis=1)
-            found[:, level, label] = _precisions(weights[:, hits].cumsum(axis=1), totals[:, hits], positives[:, label])
+    found = np.full((draws.shape[1], len(THRESHOLDS), len(classes)), np.nan)
+    for label, one in enumerate(classes):
+        if not one.positives.any():
+            continue
+        weights = draws[one.images]  # n resamples
+        shown, positives = weights.cumsum(axis=0), one.positives @ draws
+        for level, (hits, ignored) in enumerate(zip(one.hits, one.ignored, strict=True)):
+            left_out = np.insert(weights[ignored].cumsum(axis=0), 0, 0, axis=0)[np.searchsorted(ignored, hits)]
+            found[:, level, label] = _precisions(weights[hits].cumsum(axis=0), shown[hits] - left_out, positives)
     return found
 
 
 def _precisions(
-    found: Num[ndarray, "resamples hits"], shown: Num[ndarray, "resamples hits"], positives: Num[ndarray, " resamples"]
+    found: Int[ndarray, "hits resamples"], shown: Int[ndarray, "hits resamples"], positives: Int[ndarray, " resamples"]
 ) -> Float[ndarray, " resamples"]:
     """AP from the weights of the hits, and of all that counts, up to and with each hit."""
-    falling = np.maximum.accumulate((found / (shown + EPSILON))[:, ::-1], axis=1)[:, ::-1]
-    recall = found / np.maximum(positives, 1)[:, None]
-    reached = np.searchsorted(RECALLS, recall, side="right")
-    precision = (falling * np.diff(reached, axis=1, prepend=0)).sum(axis=1) / len(RECALLS)
+    falling = np.maximum.accumulate((found / (shown + EPSILON))[::-1], axis=0)[::-1]
+    reached = np.searchsorted(RECALLS, found / np.maximum(positives, 1), side="right")
+    precision = (falling * np.diff(reached, axis=0, prepend=0)).sum(axis=0) / len(RECALLS)
     return np.where(positives > 0, precision, np.nan)
 
 

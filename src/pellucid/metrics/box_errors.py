@@ -185,6 +185,5 @@ def _ap50(
     precisions = []
     for label in np.flatnonzero(judged.positives.any(axis=0)):
         own = hits[counted & (labels == label)]
-        ap = coco_precisions(own, np.ones((1, len(own))), positives[label : label + 1])
-        precisions.append(float(ap[0]) if positives[label] else 0.0)
+        precisions.append(coco_precisions(own, int(positives[label])) if positives[label] else 0.0)
     return float(np.mean(precisions)) if precisions else float("nan")

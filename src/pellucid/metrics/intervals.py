@@ -169,10 +169,11 @@ def difference(value: float, drawn: Float[ndarray, " resamples"], level: float =
     return Difference(value, percentile_interval(known, level), p)
 
 
-def image_draws(images: int, resamples: int, rng: Generator, *, rows: int) -> Iterator[Float[ndarray, "_ images"]]:
+def image_draws(images: int, resamples: int, rng: Generator, *, rows: int) -> Iterator[Int[ndarray, "images _"]]:
     """How often each image is in each resample, for figures that are no sums over images; `rows` resamples at once."""
     for start in range(0, resamples, rows):
-        yield rng.multinomial(images, np.full(images, 1 / images), size=min(rows, resamples - start)).astype(np.float64)
+        draws = rng.multinomial(images, np.full(images, 1 / images), size=min(rows, resamples - start))
+        yield np.ascontiguousarray(draws.T, np.int32)
 
 
 def _resampled(counts: Int[ndarray, " outcomes"], resamples: int, rng: Generator) -> Iterator[ndarray]:

@@ -79,8 +79,9 @@ def matches(
     present, ignored = labels >= 0, targets["ignored"]
     overlaps = overlap_table(boxes, xyxy)
     every = labels.clamp(min=0)[:, :, None].expand_as(overlaps)
-    apart = anchors.points - (boxes[:, :, None, :2] + boxes[:, :, None, 2:]) / 2
-    distances = apart.square().sum(-1).sqrt()
+    x, y = anchors.points.unbind(-1)
+    middles = (boxes[:, :, :2] + boxes[:, :, 2:]) / 2
+    distances = torch.hypot(x - middles[:, :, :1], y - middles[:, :, 1:])
     return Matches(
         overlaps,
         scores.transpose(1, 2).gather(1, every),
@@ -92,15 +93,18 @@ def matches(
 
 def overlap_table(boxes: Float[Tensor, "n m 4"], xyxy: Float[Tensor, "n a 4"]) -> Float[Tensor, "n m a"]:
     """IoU of every box of an image with every prediction for it."""
-    return iou(boxes[:, :, None].expand(-1, -1, xyxy.shape[1], -1), xyxy[:, None])
+    by_coordinate = xyxy.transpose(1, 2).contiguous().transpose(1, 2)  # all lefts side by side, then all tops, …
+    return iou(boxes[:, :, None], by_coordinate[:, None])
 
 
 def _inside_or_nearest(
     boxes: Float[Tensor, "n m 4"], points: Float[Tensor, "a 2"], distances: Float[Tensor, "n m a"]
 ) -> Bool[Tensor, "n m a"]:
     """Of equally near points the first, which is of the finest level."""
-    inside = ((points > boxes[:, :, None, :2]) & (points < boxes[:, :, None, 2:])).all(-1)
-    nearest = functional.one_hot(distances.argmin(-1), len(points)).bool()
+    x, y = points.unbind(-1)
+    left, top, right, bottom = boxes[..., None].unbind(2)
+    inside = (x > left) & (x < right) & (y > top) & (y < bottom)
+    nearest = torch.arange(len(points), device=points.device) == distances.argmin(-1, keepdim=True)
     return torch.where(inside.any(-1, keepdim=True), inside, nearest)
 
 

@@ -1,0 +1,101 @@
+"""Detection through the same loop, files and verbs as every other task."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pellucid
+from pellucid.cli import main
+from pellucid.config import TrainConfig
+from pellucid.errors import UsageError
+from pellucid.training.run import train
+from tests.drawn import make_box_table
+from tests.training.test_resume import assert_same_run
+
+SETTINGS = {
+    "model": "yolo_n",
+    "epochs": 12,
+    "batch": 8,
+    "size": 64,
+    "ema": 0.9,
+    "color": 0.2,
+    "mosaic": 0.3,
+    "multi_scale": 0.3,
+    "mixup": 0.2,
+    "lr": 0.02,
+    "save_seconds": 0.0,
+    "threads": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    return make_box_table(tmp_path_factory.mktemp("boxes") / "drawn", {"train": 48, "val": 8, "test": 8})
+
+
+@pytest.fixture(scope="module")
+def run(drawn, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("detect") / "run"
+    train(drawn, out, TrainConfig(**SETTINGS))
+    return out
+
+
+def test_it_learns_and_says_so_in_every_file(run):
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["test"]["metrics"]["ap50"] > 0.5
+    assert {row["class"] for row in metrics["test"]["per_class"]} == {"square", "bar"}
+    rows = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert set(next(row["losses"] for row in rows if row["event"] == "stepped")) == {"class", "box"}
+    report = (run / "report.html").read_text()
+    for word in ("Worst images", "ap50", "target", "prediction"):
+        assert word in report
+
+
+def test_the_threshold_of_the_validation_split_travels_in_the_file(run):
+    predictor = pellucid.load(run / "model.safetensors")
+    assert 0 < predictor.task.threshold < 1
+    assert predictor.task.threshold == json.loads((run / "metrics.json").read_text())["val"]["threshold"]
+
+
+def test_evaluate_gives_the_figures_of_the_run(run, drawn, capsys):
+    model = str(run / "model.safetensors")
+    assert main(["evaluate", model, str(drawn), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((run / "metrics.json").read_text())["test"]
+    assert main(["evaluate", model, str(drawn), "--against", model]) == 0
+    assert "ap is +0.0000 against" in capsys.readouterr().out
+
+
+def test_predict_gives_boxes_and_drawn_pictures(run, drawn, tmp_path, capsys):
+    model, image = str(run / "model.safetensors"), str(drawn / "test-0.png")
+    assert main(["predict", model, image, "--json", "--draw", str(tmp_path / "drawn")]) == 0
+    boxes = json.loads(capsys.readouterr().out)["prediction"]["boxes"]
+    assert {tuple(row) for row in boxes} <= {("label", "score", "xyxy")}
+    assert pellucid.read_image(tmp_path / "drawn" / "test-0.png").pixels.shape == (192, 192, 3)
+    assert main(["predict", model, image, "--csv"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header == "image,bar,square,error"
+    assert sum(map(int, row.split(",")[1:3])) == len(boxes)
+
+
+def test_photos_of_other_sizes_are_searched_in_their_own_pixels(run):
+    predictor = pellucid.load(run / "model.safetensors")
+    for height, width in ((7, 40), (200, 100), (64, 64)):
+        found = predictor([np.zeros((height, width, 3), np.uint8)])[0].found
+        assert (found.xyxy >= 0).all()
+        assert (found.xyxy <= [width, height, width, height]).all()
+
+
+def test_stopped_and_resumed_to_the_same_bits(run, drawn, tmp_path):
+    asked = iter(["", "", "", "", "", "enough"])
+    assert train(drawn, tmp_path / "run", TrainConfig(**SETTINGS), stop=lambda: next(asked)).stopped == "enough"
+    train(drawn, tmp_path / "run", TrainConfig(**SETTINGS), resume=True)
+    assert_same_run(tmp_path / "run", run)
+
+
+@pytest.mark.parametrize("setting", [{"dice": 0.2}, {"cutmix": 1.0}, {"class_weights": "balanced"}, {"scale": 0.5}])
+def test_a_setting_without_effect_is_refused(setting, drawn, tmp_path):
+    with pytest.raises(UsageError, match=r"--[\w-]+ has no effect where the task is to detect"):
+        train(drawn, tmp_path / "run", TrainConfig(**SETTINGS | setting))
+    assert not (tmp_path / "run").exists()
