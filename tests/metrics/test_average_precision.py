@@ -97,7 +97,7 @@ def test_a_curve():
 
 
 def test_a_resample_is_what_judging_its_images_anew_gives(monkeypatch):
-    """Copies of images are judged as images of their own, and the figure is that of COCO, classes that vanish included."""
+    """Copies of images are judged as images of their own, to COCO's figure, classes that vanish included."""
     detections, targets = random_scene(12, 4, seed=3)
     for at, one in enumerate(detections):  # equal scores of one image would be copied in another order
         one.scores[:] = np.random.default_rng(at).permutation(len(one.scores)) / 64 + at / 1000

@@ -36,13 +36,13 @@ def kinds_of(detections, targets, classes=2):
     ],
 )
 def test_each_kind_and_its_repair(wrong, kind):
-    """One hit of score 0.8 and one false alarm, above it unless a duplicate: precision of the hit is 1/2 until repaired."""
+    """One hit of score 0.8 and one false alarm, above it unless a duplicate: until repaired, precision is 1/2."""
     kinds, errors, budget = kinds_of([(LEFT, 0.8, 0), wrong], [(LEFT, 0), (RIGHT, 1)])
     assert sorted(kinds) == ["", kind]
     assert errors.missed.tolist() == [False, True]
     first = wrong[1] > 0.8 and wrong[2] == 0
     gains = {name: gain for name, gain in budget.items() if name != "missed"}
-    assert gains == {name: 0.25 if name == kind and first else 0 for name in KINDS}
+    assert gains == pytest.approx({name: 0.25 if name == kind and first else 0 for name in KINDS})
     # no longer asked for, class 1 has nothing left to find
     assert budget["missed"] == 0
 
@@ -51,7 +51,7 @@ def test_a_repaired_class_finds_what_was_missed():
     kinds, errors, budget = kinds_of([(RIGHT, 0.9, 0)], [(LEFT, 0), (RIGHT, 1)])
     assert kinds == ["classification"]
     assert errors.missed.tolist() == [True, False]
-    assert budget == {name: {"classification": 0.5}.get(name, 0) for name in (*KINDS, "missed")}
+    assert budget == pytest.approx({name: {"classification": 0.5}.get(name, 0) for name in (*KINDS, "missed")})
 
 
 def test_missed_objects_are_no_longer_asked_for():

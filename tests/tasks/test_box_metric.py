@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from pellucid.data.boxes import Box, Boxes
 from pellucid.errors import NonFiniteError, UsageError
@@ -15,8 +16,8 @@ LEFT, RIGHT, FAR = (0.0, 0.0, 10.0, 10.0), (100.0, 0.0, 140.0, 40.0), (200.0, 20
 
 
 def metric_of(detections, targets, classes=CLASSES, brief=False):
-    metric = BoxMetric(classes, found=lambda decoded, targets: (decoded["found"], targets), brief=brief)
-    metric.add({"found": detections}, targets)
+    metric = BoxMetric(classes, found=lambda decoded, targets: ([], []), brief=brief)
+    metric.add_images(detections, targets)
     return metric
 
 
@@ -80,6 +81,19 @@ def test_the_worst_image_comes_first():
     metric = metric_of(detections, targets)
     assert metric.mistakes(5) == [(1, "2 missed, 2 background"), (2, "1 missed")]
     assert metric.mistakes(1) == [(1, "2 missed, 2 background")]
+
+
+def test_a_batch_is_what_the_task_makes_of_it():
+    """The first image's box is scaled back by the task, the second's is not there."""
+
+    def made(decoded, targets):
+        (scale, labels) = targets
+        return [found((tuple((decoded["xyxy"][0, 0] * scale).tolist()), 0.9, 0)), found()], labels
+
+    metric = BoxMetric(CLASSES, found=made, brief=True)
+    metric.add({"xyxy": torch.tensor([[[0.0, 0, 5, 5]], [[0, 0, 0, 0]]])}, (2, [Boxes.of([(LEFT, 0)]), Boxes.of([])]))
+    assert metric.headline() == ("ap", pytest.approx(1.0))
+    assert metric.scores().count == 2
 
 
 def test_batches_do_not_matter():
@@ -185,4 +199,4 @@ def test_of_many_classes_panels_show_the_worst():
     assert [name for name, *_ in curves.series] == [f"c{at}" for at in range(0, 16, 2)]
     assert "8 of 60 classes" in curves.note
     assert len(classes.rows) == 40
-    assert [row[3] for row in classes.rows] == [0.0] * 30 + [1.0] * 10
+    assert [row[3] for row in classes.rows] == pytest.approx([0.0] * 30 + [1.0] * 10)
