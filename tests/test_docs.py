@@ -1,8 +1,8 @@
 """The documentation is executed: every ```console and ```python block of a page, top to bottom, in one folder.
 
-In the folder lie `photos/` (three classes of drawn images), `parts/` (drawn images with masks), `new/` (images without
-labels) and `resnet20.pt` (foreign weights). Of a console block, lines that begin with `$ pellucid` are run;
-` # exits with 1` states another exit code than 0. The lines below a command are what it printed: each must occur in
+In the folder lie `photos/` (three classes of drawn images), `parts/` and `marked/` (drawn images with masks and
+with boxes), `new/` (images without labels) and `resnet20.pt` (foreign weights). Of a console block, lines that begin with
+`$ pellucid` are run; ` # exits with 1` states another exit code than 0. The lines below a command are what it printed: each must occur in
 what it prints now, whatever the numbers are; `…` stands for what is left out. Budgets are cut to one epoch, so that a
 page runs in seconds.
 
@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from tests.browser import watched_page
-from tests.drawn import draw_images, make_image_folder, make_mask_folder
+from tests.drawn import draw_images, make_box_table, make_image_folder, make_mask_folder
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "docs" / "lessons").glob("[0-9]*.md"))
@@ -59,6 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     make_image_folder(tmp_path / "photos", ("bee", "fly", "wasp"), size=32)
     make_mask_folder(tmp_path / "parts", {"train": 12, "val": 4, "test": 4})
+    make_box_table(tmp_path / "marked", {"train": 12, "val": 4, "test": 4})
     (tmp_path / "new").mkdir()
     for name, pixels in zip(("a.png", "b.png", "c.png"), draw_images([0, 1, 2], seed=9), strict=True):
         Image.fromarray(np.asarray(pixels)).save(tmp_path / "new" / name)
