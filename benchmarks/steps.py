@@ -1,6 +1,6 @@
 """Training step and whole epoch against the plain loop: eager, fp32, NCHW, same model, batch and process.
 
-python -m benchmarks.steps [resnet20 | resnet18 | fcn_compact | fcn8s_resnet18]
+python -m benchmarks.steps [resnet20 | resnet18 | fcn_compact | fcn8s_resnet18 | yolo_n]
 """
 
 import dataclasses
@@ -10,13 +10,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch.nn import functional
 
 from benchmarks.machine import header
 from pellucid.config import TrainConfig
+from pellucid.data.boxes import Boxes
 from pellucid.data.cache import Decoded
 from pellucid.data.loader import Loader
 from pellucid.data.pixels import RaggedPixels, Shelf, StoredPixels
@@ -24,6 +26,7 @@ from pellucid.machine import keep_memory
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.classify import Classify
+from pellucid.tasks.detect import Detect
 from pellucid.tasks.segment import Segment
 from pellucid.training.events import Stepped
 from pellucid.training.loop import fit
@@ -35,19 +38,28 @@ CASES = {
     "resnet18": (1000, 224, 16),
     "fcn_compact": (2, 256, 8),
     "fcn8s_resnet18": (21, 256, 8),
+    "yolo_n": (80, 320, 8),
 }
 """Classes, side and batch."""
 ROUNDS = 12
+OBJECTS = 15  # in each image to detect
+TASKS = {"classify": Classify, "segment": Segment, "detect": Detect}
 
 
-def plain_step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]:
+def loss_of(model: AbstractModel, outputs: Any, targets: Any) -> torch.Tensor:
+    """Cross entropy; of a detector its own loss, since there is none that a tutorial would write."""
+    if model.task == "detect":
+        return torch.stack(list(model.loss(outputs, targets).values())).sum()
+    return functional.cross_entropy(outputs.float(), targets)
+
+
+def plain_step(model: AbstractModel, images: torch.Tensor, targets: Any) -> Callable[[], None]:
     """What a first tutorial writes."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-    criterion = nn.CrossEntropyLoss()
 
     def step() -> None:
         optimizer.zero_grad()
-        criterion(model(images), labels).backward()
+        loss_of(model, model(images), targets).backward()
         optimizer.step()
 
     return step
@@ -68,16 +80,30 @@ def our_steps(model: AbstractModel, loader: Loader, preprocess: Preprocess, step
 def cached(model: AbstractModel, classes: int, side: int, count: int, folder: Path) -> Loader:
     """Random images in a memory-mapped file, wide enough for crops; with random masks for a segmenter."""
     names, masked = tuple(map(str, range(classes))), model.task == "segment"
-    margin = side if side <= 64 or masked else round(side / 0.875)
+    margin = round(side / 0.875) if side > 64 and model.task == "classify" else side
     shape = (count, margin, margin, 3)
     np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8).tofile(folder / "pixels.bin")
     array = np.memmap(folder / "pixels.bin", np.uint8, "r", shape=shape)
     pixels = RaggedPixels(shelf(array), shelf(array[..., 0] % classes)) if masked else StoredPixels(array)
-    records = tuple(Record(Path(str(place)), place % classes) for place in range(count))
+    label = random_boxes(classes, side) if model.task == "detect" else (lambda place: place % classes)
+    records = tuple(Record(Path(str(place)), label(place)) for place in range(count))
     preprocess = Preprocess((margin, margin), "scale" if masked else "stretch", 3, (0.5,) * 3, (0.25,) * 3)
     sizes, marks = np.full((count, 2), margin), np.zeros((count, 0), int)
     decoded = Decoded(records, pixels, preprocess, sizes, marks, (), (), None)
-    return Loader(decoded, (Segment if masked else Classify)(names), 1, zoom=0.7 if masked else 1.0)
+    return Loader(decoded, TASKS[model.task](names), 1, zoom=0.7 if masked else 1.0)
+
+
+def random_boxes(classes: int, side: int) -> Callable[[int], Boxes]:
+    """Makes labels of 15 boxes from a sixteenth to a half of the side."""
+
+    def label(place: int) -> Boxes:
+        rng = np.random.default_rng(place)
+        sides = rng.uniform(side / 16, side / 2, (OBJECTS, 2))
+        corners = rng.uniform(0, side - sides)
+        rows = np.hstack([corners, corners + sides]).tolist()
+        return Boxes.of([((row[0], row[1], row[2], row[3]), int(rng.integers(classes))) for row in rows])
+
+    return label
 
 
 def shelf(arrays: np.ndarray) -> Shelf:
@@ -97,12 +123,11 @@ def compare(name: str) -> str:
         loader = cached(model, classes, side, batch * 20, Path(folder))
         loader.batch = batch
         preprocess = dataclasses.replace(loader.decoded.preprocess, size=(side, side))
-        each = (side, side) if model.task == "segment" else ()
-        images, labels = torch.randn(batch, 3, side, side), torch.randint(0, classes, (batch, *each))
-        plain = plain_step(build_model(name, classes).train(), images, labels)
+        images, targets = torch.randn(batch, 3, side, side), targets_of(loader, classes, side)
+        plain = plain_step(build_model(name, classes).train(), images, targets)
         ours = our_steps(model, loader, preprocess, 1000)
         bare_images = images.contiguous(memory_format=torch.channels_last)
-        bare = bare_step(build_model(name, classes).to(memory_format=torch.channels_last), bare_images, labels)
+        bare = bare_step(build_model(name, classes).to(memory_format=torch.channels_last), bare_images, targets)
         for step in (plain, bare, lambda: next(ours)):
             step()
             step()
@@ -118,16 +143,25 @@ def compare(name: str) -> str:
     )
 
 
-def bare_step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]:
+def targets_of(loader: Loader, classes: int, side: int) -> Any:
+    """What the loss is given for one batch."""
+    match loader.task.name:
+        case "detect":
+            return loader.at(0).targets.tensors
+        case "segment":
+            return torch.randint(0, classes, (loader.batch, side, side))
+    return torch.randint(0, classes, (loader.batch,))
+
+
+def bare_step(model: AbstractModel, images: torch.Tensor, targets: Any) -> Callable[[], None]:
     """Only forward, backward and update in our arithmetic, on one batch that is there already."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True, fused=True)
-    criterion = nn.CrossEntropyLoss()
     model.train()
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             outputs = model(images)
-        criterion(outputs.float(), labels).backward()
+        loss_of(model, outputs, targets).backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -2,10 +2,10 @@
 
 composing.py  scene: figures placed on a backdrop, what covers what, masks and boxes
 shapes.py     shapes as signed distances             paint.py    colours, patterns, light and shadow
-sources.py    photographs and digits of scikit-learn folder.py   write_scenes: a dataset of scenes
+sources.py    photographs and digits of scikit-learn folder.py   write_scenes, write_boxed_scenes: datasets
 """
 
 from pellucid.scenes.composing import CLASSES, Instance, Scene, scene
-from pellucid.scenes.folder import write_scenes
+from pellucid.scenes.folder import write_boxed_scenes, write_scenes
 
-__all__ = ["CLASSES", "Instance", "Scene", "scene", "write_scenes"]
+__all__ = ["CLASSES", "Instance", "Scene", "scene", "write_boxed_scenes", "write_scenes"]
