@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/pellucid demo classify segment
+	@$(BIN)/pellucid demo classify segment detect
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2

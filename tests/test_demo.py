@@ -1,5 +1,6 @@
 """The demos go the whole way, and the commands that they show are the ones that do it."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -19,46 +20,56 @@ def commands(said: list[str]) -> dict[str, list[str]]:
     return {words[0]: words for words in shown}
 
 
-@pytest.fixture(scope="module")
-def segmented(tmp_path_factory) -> tuple[Path, list[str], list[str]]:
-    """The folder, what was said and the lines of the result of a short segmentation demo."""
+SHORT = {
+    "segment": ("scenes", {"SCENES": TrainConfig(model="fcn_compact", epochs=1, threads=1, color=0, zoom=1)}),
+    "detect": ("boxes", {"BOXED": TrainConfig(model="yolo_n", size=32, epochs=1, threads=1, mosaic=0)}),
+}
+
+
+@pytest.fixture(scope="module", params=list(SHORT))
+def shown(request, tmp_path_factory) -> tuple[str, Path, list[str], list[str]]:
+    """Of a short demo of scenes: its name, its data, what was said and the lines of the result."""
+    data, settings = SHORT[request.param]
     folder, said = tmp_path_factory.mktemp("demo"), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "SCENES", TrainConfig(model="fcn_compact", epochs=1, threads=1, color=0, zoom=1))
-        patch.setattr(demo, "COUNTS", {"train": 8, "val": 2, "test": 11})
-        patch.setattr(demo, "SIDE", 32)
-        lines = list(demo.run_demos(["segment"], folder, said.append))
-    return folder, said, lines
+        for name, value in (settings | {"COUNTS": {"train": 8, "val": 2, "test": 11}, "SIDE": 32}).items():
+            patch.setattr(demo, name, value)
+        lines = list(demo.run_demos([request.param], folder, said.append))
+    return request.param, folder / data, said, lines
 
 
-def test_segmentation_goes_through_every_verb(segmented, capsys):
-    folder, said, lines = segmented
-    shown = commands(said)
-    assert list(shown) == ["check", "train", "evaluate", "predict"]
+def test_scenes_go_through_every_verb(shown, capsys):
+    name, data, said, lines = shown
+    words = commands(said)
+    assert list(words) == ["check", "train", "evaluate", "predict"]
     for verb in ("check", "evaluate", "predict"):
-        assert cli.main(shown[verb]) == 0
+        assert cli.main(words[verb]) == 0
     assert "  train: 8 images" in "".join(said)
-    figure = lines[0].removeprefix("test: mean_iou ").split()[0]
-    assert f"{float(figure) / 100:.4f}" in capsys.readouterr().out  # what `evaluate` prints
-    assert (folder / "scenes-run" / "report.html").exists()
+    printed = capsys.readouterr().out
+    headline = "mean_iou" if name == "segment" else "ap"
+    figure = lines[0].removeprefix(f"test: {headline} ").split()[0]
+    assert re.search(rf"^  {headline} +{float(figure) / 100:.4f}", printed, re.MULTILINE)  # what `evaluate` prints
+    assert name in printed
+    assert data.with_name(f"{data.name}-run").joinpath("report.html").exists()
     assert [line.split(":")[0] for line in lines] == ["test", "model", "report", "drawn"]
     assert all(Path(line.split(maxsplit=1)[1]).exists() for line in lines[1:])
 
 
-def test_predictions_are_drawn_of_test_images_only(segmented):
-    folder, said, _ = segmented
+def test_predictions_are_drawn_of_test_images_only(shown):
+    _, data, said, _ = shown
     words = commands(said)["predict"]
     images = [Path(word) for word in words[2 : words.index("--draw")]]
     assert [image.stem for image in images] == ["0000", "0002", "0004", "0006", "0008"]
-    assert {image.parent for image in images} == {folder / "scenes" / "test" / "images"}
+    assert len({image.parent for image in images}) == 1
+    assert "test" in images[0].relative_to(data).parts
     for image in images:
-        drawn = np.asarray(Image.open(folder / "scenes-drawn" / image.name))
-        assert drawn.shape[0] >= 32
-        assert drawn.shape[1:] == (32, 3)
+        drawn = np.asarray(Image.open(data.with_name(f"{data.name}-drawn") / image.name))
+        assert min(drawn.shape[:2]) >= 32
+        assert drawn.shape[2] == 3
         assert f"{image}  " in "".join(said)
 
 
-@pytest.mark.parametrize("settings", [demo.DIGITS, demo.SCENES])
+@pytest.mark.parametrize("settings", [demo.DIGITS, demo.SCENES, demo.BOXED])
 def test_the_flags_shown_are_the_settings(settings, tmp_path):
     words = ["data", "--out", "run", *demo._flags(settings).split()]
     parsed = cli._parsed("train", words)

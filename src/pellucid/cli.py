@@ -48,7 +48,8 @@ def convert(
 
     Args:
         data: A folder of images and labels, a table, or the name of a set.
-        to: The format to write: folder, table, idx, cifar; masks, coco-masks, panoptic, yolo-masks, instance-masks.
+        to: The format to write: folder, table, idx, cifar; masks, coco-masks, panoptic, yolo-masks, instance-masks;
+            voc, coco-boxes, yolo-boxes, csv-boxes.
         out: The new or empty folder to write to.
         format: Format of the data. Derived from the files.
         json: Print one JSON object.
@@ -269,10 +270,10 @@ def studio(*, port: int = 8765, image: str | None = None, open: bool = False) ->
 
 
 def demo(names: tuple[str, ...], *, out: str = "pellucid-demo") -> int:
-    """Train on digits (classify) or on drawn scenes (segment), evaluate, predict, write a report: in under a minute.
+    """Train on digits (classify) or drawn scenes (segment, detect), evaluate, predict, report: in under a minute each.
 
     Args:
-        names: classify, segment, or both. Derived: classify.
+        names: Any of classify, segment and detect. Derived: classify.
         out: The folder to work in.
     """
     from pellucid.demo import run_demos

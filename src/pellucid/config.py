@@ -34,7 +34,7 @@ class TrainConfig:
     """Arithmetic of the training step. Derived: bf16 where it was measured to be faster."""
 
     format: str | None = None
-    """Format of the data (folder, table, idx, cifar). Derived from the files."""
+    """Format of the data, such as folder, masks or coco-boxes. Derived from the files."""
     size: int | None = None
     """Side of the square the network sees, in pixels: the image, or pieces of it to segment. Derived from model and
     images."""

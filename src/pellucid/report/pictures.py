@@ -13,6 +13,7 @@ __all__ = ["data_uri", "draw_picture"]
 
 SHOWN = 112  # pixels a picture's longer side takes up on the page at least
 KEPT = 224  # longer sides are reduced to this: enough for a sharp picture on a fine screen
+COMPARED = 384  # and those of views that are compared to this
 EXACT_BYTES = 12_000  # a PNG up to this size is kept, without any loss
 
 
@@ -23,16 +24,18 @@ def draw_picture(picture: Picture) -> Markup:
     caption = tag("figcaption", tag("bdi", picture.caption), name)
     if len(picture.views) == 1:
         return tag("figure", _image(picture.views[0][1], about), caption)
-    views = (tag("div", _image(pixels, f"{view}: {about}"), tag("span", view)) for view, pixels in picture.views)
+    views = (
+        tag("div", _image(pixels, f"{view}: {about}", COMPARED), tag("span", view)) for view, pixels in picture.views
+    )
     return tag("figure", tag("div", *views, class_="views"), caption, class_="compared")
 
 
-def _image(pixels: np.ndarray, alt: str) -> Markup:
+def _image(pixels: np.ndarray, alt: str, kept: int = KEPT) -> Markup:
     height, width = pixels.shape[:2]
     factor = _enlargement(max(height, width))
     return tag(
         "img",
-        src=data_uri(pixels),
+        src=data_uri(pixels, kept),
         alt=alt,
         width=round(width * factor),
         height=round(height * factor),
@@ -45,10 +48,10 @@ def _enlargement(side: int) -> float:
     return max(1, round(SHOWN / side)) if side <= SHOWN else SHOWN / side
 
 
-def data_uri(pixels: np.ndarray) -> str:
+def data_uri(pixels: np.ndarray, kept: int = KEPT) -> str:
     """uint8 H W C as the text of an image: PNG where that is small, else a reduced JPEG."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image.thumbnail((KEPT, KEPT))
+    image.thumbnail((kept, kept))
     exact = _encode(image, "PNG", optimize=True)
     if len(exact) <= EXACT_BYTES:
         return _uri("png", exact)

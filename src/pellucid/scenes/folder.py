@@ -34,7 +34,7 @@ def write_scenes(folder: Path, counts: Mapping[str, int], size: tuple[int, int],
     """
     places = list(_places(counts))
     files = [tuple(_path(folder / place.split / kind, place) for kind in ("images", "masks")) for place in places]
-    _refuse_others(folder, "*/*", {path for pair in files for path in pair})
+    _refuse_others(folder, {path for pair in files for path in pair})
     _write_classes(folder, CLASSES)
     for place, (image, mask) in zip(places, files, strict=True):
         drawn = scene(seed, size, place.index)
@@ -49,7 +49,7 @@ def write_boxed_scenes(folder: Path, counts: Mapping[str, int], size: tuple[int,
     """
     places = list(_places(counts))
     files = [_path(folder / "images" / place.split, place) for place in places]
-    _refuse_others(folder / "images", "*", set(files))
+    _refuse_others(folder, set(files))
     table = io.StringIO(newline="")
     writer = csv.writer(table)
     writer.writerow(HEAD)
@@ -78,10 +78,10 @@ def _path(folder: Path, place: Place) -> Path:
     return folder / f"{place.number:04d}.png"
 
 
-def _refuse_others(folder: Path, below: str, files: Container[Path]) -> None:
+def _refuse_others(folder: Path, files: Container[Path]) -> None:
     """What an earlier call left would be taken for part of the dataset, or refused when that is read."""
     for split in SPLITS:
-        for path in sorted(folder.glob(f"{split}/{below}")):
+        for path in sorted([*folder.glob(f"{split}/*/*"), *folder.glob(f"images/{split}/*")]):
             if path not in files:
                 raise UsageError(f"{path} is not among the scenes to write: choose a new folder, or remove this one.")
 

@@ -21,7 +21,8 @@ from pellucid.types import Record
 __all__ = ["finish"]
 
 SHOWN = 24
-THUMBNAIL = 160
+THUMBNAIL, COMPARED = 160, 384
+"""Longer sides of a picture by itself, and of views that are compared."""
 HISTORY_ROWS = 500
 
 
@@ -109,12 +110,13 @@ def _picture(run: Prepared, predictor: Predictor, record: Record, caption: str) 
     if isinstance(target, AbstractMask):
         target = target.read(run.dataset.root, photo.shape[:2])
     views = run.task.views(photo, target, predictor([photo])[0])
-    return Picture(tuple((name, _thumbnail(pixels)) for name, pixels in views), caption, record.name)
+    most = THUMBNAIL if len(views) == 1 else COMPARED
+    return Picture(tuple((name, _thumbnail(pixels, most)) for name, pixels in views), caption, record.name)
 
 
-def _thumbnail(pixels: Any) -> Any:
+def _thumbnail(pixels: Any, most: int) -> Any:
     height, width = pixels.shape[:2]
-    scale = min(1.0, THUMBNAIL / max(height, width))
+    scale = min(1.0, most / max(height, width))
     return resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
