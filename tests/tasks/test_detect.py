@@ -169,3 +169,14 @@ def test_nothing_found_is_said_and_drawn_as_the_photo():
 def test_masks_cannot_be_saved_of_boxes():
     with pytest.raises(UsageError, match="--save has no effect where the task is to detect"):
         TASK.save(None, Path("a.png"))
+
+
+def test_errors_are_counted_from_the_threshold_that_was_learnt():
+    label = Boxes.of([((0, 0, 64, 64), 0)])
+    taught = dataclasses.replace(TASK, learnt={"threshold": 0.95})
+    for task, hits, threshold in ((TASK, 1, pytest.approx(0.9)), (taught, 0, 0.95)):
+        metric = task.metric()
+        metric.add(candidates(ROWS[:1]), targets(label, photo=(64, 128)))
+        details = metric.scores().details
+        assert (details["confusion"][0][0], details["threshold"]) == (hits, threshold)
+        assert metric.learnt() == {"threshold": pytest.approx(0.9)}

@@ -9,7 +9,7 @@ import pytest
 import pellucid
 from pellucid.cli import main
 from pellucid.config import TrainConfig
-from pellucid.errors import UsageError
+from pellucid.errors import DataError, UsageError
 from pellucid.training.run import train
 from tests.drawn import make_box_table
 from tests.training.test_resume import assert_same_run
@@ -99,3 +99,12 @@ def test_a_setting_without_effect_is_refused(setting, drawn, tmp_path):
     with pytest.raises(UsageError, match=r"--[\w-]+ has no effect where the task is to detect"):
         train(drawn, tmp_path / "run", TrainConfig(**SETTINGS | setting))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_validation_split_without_a_box_is_refused_before_training(tmp_path):
+    folder = make_box_table(tmp_path / "drawn", {"train": 4, "val": 2})
+    table = folder / "boxes.csv"
+    lines = [line if "val" not in line else f"{line.split(',')[0]},,,,,,val" for line in table.read_text().splitlines()]
+    table.write_text("\n".join(dict.fromkeys(lines)) + "\n")
+    with pytest.raises(DataError, match=r"has no boxes of any class, so no model could be chosen"):
+        train(folder, tmp_path / "run", TrainConfig(**SETTINGS))

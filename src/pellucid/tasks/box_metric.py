@@ -33,13 +33,15 @@ Found = Callable[[dict[str, Tensor], Any], tuple[Sequence[Detections], Sequence[
 class BoxMetric(AbstractMetric):
     """Detections and objects of every image, in the photo's own pixels; every figure is derived from them.
 
-    A `brief` metric knows no figures by size.
+    A `brief` metric knows no figures by size. Precision, recall, confusion and mistakes are those of detections from
+    the score `threshold` on, or else from the one that gives these images their best F1.
     """
 
-    def __init__(self, classes: tuple[str, ...], *, found: Found, brief: bool) -> None:
+    def __init__(self, classes: tuple[str, ...], *, found: Found, brief: bool, threshold: float | None = None) -> None:
         self.classes = classes
         self._found = found
         self._brief = brief
+        self._threshold = threshold
         self._detections: list[Detections] = []
         self._objects: list[Objects] = []
         self._evidence: _Evidence | None = None
@@ -105,8 +107,8 @@ class BoxMetric(AbstractMetric):
 
     def learnt(self) -> dict[str, float]:
         """The score from which on a detection is worth showing, where there is one."""
-        threshold = self._judged().threshold
-        return {} if threshold is None else {"threshold": threshold}
+        best = self._judged().best
+        return {} if best is None else {"threshold": best}
 
     def panels(self) -> list[Panel]:
         """Precision by recall, confusion, the classes in a table, what repairs would gain, AP by IoU."""
@@ -198,17 +200,17 @@ class BoxMetric(AbstractMetric):
         if not self._objects:
             raise UsageError("No image was judged, so there is no figure. Choose a split that has images.")
         if self._evidence is None:
-            self._evidence = _Evidence(self._detections, self._objects, len(self.classes), sizes=not self._brief)
+            judged = detection.gathered(self._detections, self._objects, len(self.classes))
+            self._evidence = _Evidence(judged, self._threshold, sizes=not self._brief)
         return self._evidence
 
 
 class _Evidence:
     """What is known of the images so far, each part found when it is first asked for."""
 
-    def __init__(
-        self, detections: Sequence[Detections], objects: Sequence[Objects], classes: int, *, sizes: bool
-    ) -> None:
-        self.judged = detection.gathered(detections, objects, classes)
+    def __init__(self, judged: detection.Judged, threshold: float | None, *, sizes: bool) -> None:
+        self.judged = judged
+        self._given = threshold
         self._sizes = sizes
 
     @cached_property
@@ -232,9 +234,14 @@ class _Evidence:
         return box_errors.errors_of(self.judged, self.pairs, self.matches)
 
     @cached_property
-    def threshold(self) -> float | None:
+    def best(self) -> float | None:
         """The score from which on F1 is greatest, if anything is found."""
         return box_errors.best_threshold(self.judged, self.matches)
+
+    @property
+    def threshold(self) -> float | None:
+        """The score that was given, or else the best."""
+        return self.best if self._given is None else self._given
 
     @property
     def least(self) -> float:

@@ -192,7 +192,7 @@ class Detect(AbstractTask):
 
     def metric(self, *, brief: bool = False) -> BoxMetric:
         """An empty metric; a `brief` one knows its headline only."""
-        return BoxMetric(self.classes, found=self._judged, brief=brief)
+        return BoxMetric(self.classes, found=self._judged, brief=brief, threshold=self.learnt.get("threshold"))
 
     def _judged(self, decoded: dict[str, Tensor], targets: BoxTargets) -> tuple[list[Detections], list[Boxes]]:
         """What a metric counts: all boxes with any score, and the targets."""
