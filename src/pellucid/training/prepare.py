@@ -109,8 +109,8 @@ def prepare(
         raise UsageError("--patience needs a validation split, and there is none. Leave it out, or give --val 0.1.")
     if "val" in splits and splits["val"].records and not any(task.totals(splits["val"].records, splits["val"].marks)):
         raise DataError(
-            f"The validation split of {dataset.root} has no {task.unit} of any class, so no model could be chosen by it. "
-            "Move some images there, or leave the split out."
+            f"The validation split of {dataset.root} has no {task.unit} of any class, so no model could be chosen by "
+            "it. Move some images there, or leave the split out."
         )
     if saved is None:
         folder.path.mkdir(parents=True, exist_ok=True)
