@@ -272,7 +272,7 @@ def _caption(counts: ndarray) -> str:
 def _table(rows: Sequence[dict[str, Any]], shown: Sequence[int]) -> Table:
     columns = ("class", "objects", "AP", "AP50", "precision", "recall")
     few = f" Shown: {len(shown)} of {len(rows)} classes, the lowest AP50 first." if len(shown) < len(rows) else ""
-    note = f"Precision and recall at the score where F1 is best.{few}"
+    note = f"Precision and recall from the score of the confusion matrix on.{few}"
     return Table("Classes", columns, tuple(tuple(rows[at].values()) for at in shown), note)
 
 
