@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from pellucid.checkpoint import load_model
 from pellucid.cli import main
 from pellucid.errors import UsageError
 from pellucid.importing import class_names, import_weights, published_preprocess
@@ -74,3 +75,19 @@ def test_published_weights_carry_their_preprocess():
     preprocess = published_preprocess("resnet18-imagenet")
     assert (preprocess.size, preprocess.rule, preprocess.crop) == ((224, 224), "crop", 0.875)
     assert preprocess.frame(480, 640).scale[0] == pytest.approx(256 / 480)
+
+
+@pytest.mark.parametrize(("name", "rule"), [("fcn_resnet50-coco", "scale"), ("vgg16-imagenet", "crop")])
+def test_published_segmenters_are_shown_whole_photos(name, rule):
+    assert published_preprocess(name).rule == rule
+
+
+@pytest.mark.parametrize(("model", "rule"), [("fcn_compact", "scale"), ("yolo_n", "letterbox"), ("net", "stretch")])
+def test_foreign_weights_see_photos_as_their_task_does(model, rule, tmp_path):
+    torch.save(build_model(model, 2).state_dict(), tmp_path / "w.pt")
+    given = {"model": model, "classes": ["a,b"], "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    out = import_weights(tmp_path / "w.pt", **given, out=tmp_path / "m.safetensors")
+    assert load_model(out)[1].preprocess.rule == rule
+    if model != "net":
+        with pytest.raises(UsageError, match="--crop has no effect on a network made to"):
+            import_weights(tmp_path / "w.pt", **given, crop=0.9)

@@ -9,9 +9,9 @@ from pellucid.checkpoint import Manifest, save_model
 from pellucid.data.fetch import fetch
 from pellucid.errors import UsageError
 from pellucid.files import sha256_file
-from pellucid.models.base import AbstractModel, build_model
+from pellucid.models.base import AbstractClassifier, AbstractModel, build_model
 from pellucid.models.weights import PUBLISHED, fit_weights, read_weights
-from pellucid.preprocess import Preprocess, Rule
+from pellucid.preprocess import Preprocess
 
 __all__ = ["import_weights", "published_preprocess"]
 
@@ -69,13 +69,9 @@ def published_preprocess(name: str) -> Preprocess:
     published = PUBLISHED[name]
     side = (published.size, published.size)
     with torch.device("meta"):
-        rule = _rule(build_model(published.model, published.classes), "crop")
-    return Preprocess(side, rule, 3, published.mean, published.std, published.crop)
-
-
-def _rule(network: AbstractModel, rule: Rule) -> Rule:
-    """How photos get to the network's size: one that segments is shown all of a photo, at its own size."""
-    return "scale" if network.task == "segment" else rule
+        network = build_model(published.model, published.classes)
+    rule = network.rule if published.crop is None else "crop"
+    return Preprocess(side, rule, 3, published.mean, published.std, published.crop or 1.0)
 
 
 def _published(name: str, model: str | None, classes: Sequence[str], size: int | None, out: str | Path | None) -> Path:
@@ -101,7 +97,9 @@ def _preprocess(
             "such as --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225."
         )
     side = size or network.size
-    rule = _rule(network, "stretch" if crop is None else "crop")
+    if crop is not None and network.task != AbstractClassifier.task:
+        raise UsageError(f"--crop has no effect on a network made to {network.task}, which sees whole photos.")
+    rule = network.rule if crop is None else "crop"
     return Preprocess((side, side), rule, len(mean), mean, std, crop or 1.0)
 
 

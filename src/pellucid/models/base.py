@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from pellucid.catalog import find
 from pellucid.errors import UsageError
+from pellucid.preprocess import Rule
 
 __all__ = [
     "AbstractClassifier",
@@ -63,11 +64,11 @@ class Backbone(Protocol):
 class AbstractModel(nn.Module, ABC):
     """A piecewise linear network: ReLU or leaky ReLU only, no in-place operation.
 
-    `forward` gives raw outputs; it reads neither `self.training` nor a target. `task` is the name of the task
-    it serves, `size` the side of the square image in pixels it is meant for (of a class, or of an instance whose
-    arguments set it), `fixed_size` whether it takes no other, `head` the prefix (or prefixes) of the parameters whose
-    shape depends on the classes, `aliases` what parts of our parameter names are called in published files
-    (`{"linear": "fc"}` reads `linear.bias` as `fc.bias`).
+    `forward` gives raw outputs; it reads neither `self.training` nor a target. `task` is the name of the task it
+    serves, `rule` how a photo comes to its size where nothing else is said, `size` the side of the square image in
+    pixels it is meant for (of a class, or of an instance whose arguments set it), `fixed_size` whether it takes no
+    other, `head` the prefix (or prefixes) of the parameters whose shape depends on the classes, `aliases` what parts
+    of our parameter names are called in published files (`{"linear": "fc"}` reads `linear.bias` as `fc.bias`).
 
     A model may be built on another of the catalogue: `ancestor` is its name, `inherits` maps the parts whose weights
     are taken over to what they are called here (`{"conv1": "backbone.conv1"}`); what it does not name stays behind.
@@ -76,6 +77,7 @@ class AbstractModel(nn.Module, ABC):
     """
 
     task: ClassVar[str]
+    rule: ClassVar[Rule]
     size: int = 224
     fixed_size: ClassVar[bool] = False
     head: ClassVar[str | tuple[str, ...]]
@@ -102,6 +104,7 @@ class AbstractClassifier(AbstractModel):
     """A model whose outputs are one logit for each class."""
 
     task: ClassVar[str] = "classify"
+    rule: ClassVar[Rule] = "stretch"
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
@@ -132,6 +135,7 @@ class AbstractSegmenter(AbstractModel):
     """
 
     task: ClassVar[str] = "segment"
+    rule: ClassVar[Rule] = "scale"
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "n c h w"]) -> PixelLogits:
@@ -166,6 +170,7 @@ class AbstractDetector(AbstractModel):
     """A model whose outputs are raw maps, from which `decode` makes candidate boxes in network pixels."""
 
     task: ClassVar[str] = "detect"
+    rule: ClassVar[Rule] = "letterbox"
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:

@@ -217,17 +217,17 @@ class Published:
     """Weights that others have published, with the preprocessing they were trained for.
 
     `sha256` is the whole digest, or its first eight digits (which the publisher puts into the file name).
-    Preprocessing: the shorter side is resized to `size / crop` pixels, the centre of `size` pixels cut out,
-    and `(rgb / 255 - mean) / std` taken. `figure` is the publisher's: of a classifier, top-1 accuracy on the 50,000
-    validation images of ImageNet; of a segmenter, mean IoU on the photos of COCO val2017 that show one of PASCAL VOC's
-    classes.
+    Preprocessing: the shorter side is resized to `size / crop` pixels, the centre of `size` pixels cut out, and `(rgb
+    / 255 - mean) / std` taken; without `crop`, photos are shown whole. `figure` is the publisher's: of a classifier,
+    top-1 accuracy on the 50,000 validation images of ImageNet; of a segmenter, mean IoU on the photos of COCO val2017
+    that show one of PASCAL VOC's classes.
     """
 
     model: str
     url: str
     sha256: str
     size: int
-    crop: float
+    crop: float | None
     figure: float
     classes: int = 1000
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -247,7 +247,7 @@ def _torchvision(model: str, sha256: str, figure: float, resized: int = 256) -> 
 def _torchvision_fcn(model: str, sha256: str, figure: float) -> Published:
     """Of the background and the 20 classes of PASCAL VOC, trained on COCO; photos are shown whole."""
     url = f"https://download.pytorch.org/models/{model}_coco-{sha256[:8]}.pth"
-    return Published(model, url, sha256, size=520, crop=1.0, figure=figure, classes=21)
+    return Published(model, url, sha256, size=520, crop=None, figure=figure, classes=21)
 
 
 PUBLISHED = {

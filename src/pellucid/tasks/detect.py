@@ -27,6 +27,8 @@ __all__ = ["TASKS", "BoxTargets", "Detect", "FoundBoxes"]
 
 CANDIDATES = 1000
 """Boxes of the greatest scores that go into suppression."""
+OVERLAP = 0.6
+"""The IoU beyond which the less sure of two boxes of a class is suppressed."""
 MOST = 300
 """Boxes that an image may have."""
 JUDGED_SCORE = 0.001
@@ -93,11 +95,6 @@ class Detect(AbstractTask):
         """The least score of a box that is said: the one of the best F1 on the validation split, else a quarter."""
         return self.learnt.get("threshold", 0.25)
 
-    @property
-    def overlap(self) -> float:
-        """The IoU beyond which the less sure of two boxes of a class is suppressed."""
-        return self.learnt.get("overlap", 0.6)
-
     def usual(self, side: int) -> tuple[str, str]:
         """`yolo_n`, whatever the side."""
         return "yolo_n", "small and fast, for CPUs"
@@ -120,8 +117,6 @@ class Detect(AbstractTask):
     def defaults(self, settings: TrainConfig) -> Mapping[str, tuple[float, str]]:
         """Four images at once, in other sizes, places and lights."""
         return {
-            "smoothing": (0.0, "targets of scores are soft already"),
-            "dice": (0.0, "of no use to boxes"),
             "color": (0.4, "light changes more between photos than within few of them"),
             "shift": (0.1, "objects are anywhere"),
             "zoom": (0.6, "objects of 60 to 167 % of their size"),
@@ -205,7 +200,7 @@ class Detect(AbstractTask):
         """Candidates of one image after suppression, in the photo's own pixels."""
         scores, labels, candidates = _greatest(decoded["scores"].float().cpu(), least)
         xyxy = decoded["xyxy"].float().cpu()[candidates]
-        kept, _, _ = nms(xyxy, scores, labels, self.overlap, most=MOST)
+        kept, _, _ = nms(xyxy, scores, labels, OVERLAP, most=MOST)
         photo = _photo_xyxy(xyxy[kept].double().numpy(), frame)
         return Detections(photo, scores[kept].double().numpy(), labels[kept].numpy())
 
@@ -231,7 +226,7 @@ class Detect(AbstractTask):
         return boxed(pixels, found.xyxy, texts, self.colors()[found.labels])
 
     def save(self, prediction: Any, path: Path) -> None:
-        """The boxes in a text file as YOLO's, with the score at the end of a line: needs the photo's size."""
+        """Refused: boxes are numbers, which --json gives."""
         raise UsageError("--save has no effect where the task is to detect: --json gives the boxes.")
 
     def views(self, pixels: Any, target: Any, prediction: Any) -> Sequence[tuple[str, Any]]:
