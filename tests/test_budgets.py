@@ -22,7 +22,7 @@ FILE_LINES = 400
 CODE_LINES = 18_000  # in all; docstrings, comments and blank lines are free, so that nobody saves on explanations
 POSITIONAL = 6
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
-SPEAKING = {"__main__.py", "cli.py", "demo.py", "terminal.py"}  # verbs, whose result is what they print
+SPEAKING = {"__main__.py", "cli.py", "verbs", "demo.py", "terminal.py"}  # whose result is what they print
 DRAWERS = {"utils", "util", "misc", "common", "helpers", "helper", "tools"}
 # Operators of torch whose trailing underscore is not "in place": they return something else, or the caller's own.
 NOT_IN_PLACE = {"__init__", "requires_grad_"}
@@ -157,7 +157,7 @@ def test_no_error_is_swallowed():
 def test_only_the_command_line_prints():
     for name, path in zip(NAMES, FILES, strict=True):
         calls = {ast.unparse(node.func) for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)}
-        assert name in SPEAKING or not calls & {"print", "sys.exit", "sys.stdout.write", "exit"}, name
+        assert name.split("/")[0] in SPEAKING or not calls & {"print", "sys.exit", "sys.stdout.write", "exit"}, name
 
 
 def test_comments_ask_for_nothing():

@@ -1,0 +1,30 @@
+"""The verbs of the command line, a file each: functions whose parameters are the flags.
+
+Each imports what it needs when it runs. Adding one is a file and a line here.
+"""
+
+from collections.abc import Callable
+
+from pellucid.verbs.check import check
+from pellucid.verbs.convert import convert
+from pellucid.verbs.demo import demo
+from pellucid.verbs.evaluate import evaluate
+from pellucid.verbs.filter import filter_
+from pellucid.verbs.importing import import_
+from pellucid.verbs.predict import predict
+from pellucid.verbs.studio import studio
+from pellucid.verbs.train import train
+
+__all__ = ["VERBS"]
+
+VERBS: dict[str, Callable[..., int]] = {
+    "check": check,
+    "convert": convert,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "import": import_,
+    "filter": filter_,
+    "studio": studio,
+    "demo": demo,
+}

@@ -1,0 +1,44 @@
+"""`pellucid train`: images in, a model and its report out."""
+
+from pathlib import Path
+
+from pellucid.config import TrainConfig
+from pellucid.errors import UsageError
+
+__all__ = ["train"]
+
+DEFAULTS = TrainConfig()
+
+
+def train(data: str, settings: TrainConfig = DEFAULTS, *, out: str | None = None, resume: bool = False) -> int:
+    """Train on your images; leaves the model, its figures and report.html in the run folder.
+
+    Args:
+        data: A folder of images (one subfolder a class), a CSV or TSV table, or the name of a set (fashion-mnist).
+        settings: The settings.
+        out: The run folder. Derived: runs/1, runs/2, …
+        resume: Go on with the run in that folder, to the same bits as if it had never been stopped.
+    """
+    from pellucid.terminal import StopSignals, TrainingView, figures, note
+    from pellucid.training.run import train as train_run
+
+    if out is None and resume:
+        raise UsageError("--resume needs --out, the folder of the run to go on with.")
+    folder = out or _new_run()
+    stop = StopSignals()
+    with TrainingView() as view:
+        outcome = train_run(data, folder, settings, resume=resume, stop=stop, listen=view.hear, say=view.say)
+    if outcome.stopped:
+        note(f"Stopped by {outcome.stopped}. Go on with: pellucid train {data} --out {folder} --resume")
+        return 128 + stop.number
+    for split, row in outcome.metrics.items():
+        print(f"{split}: {figures(row)}")
+    print(f"model:  {outcome.folder / 'model.safetensors'}\nreport: {outcome.folder / 'report.html'}")
+    return 0
+
+
+def _new_run() -> str:
+    number = 1
+    while Path(f"runs/{number}").exists():
+        number += 1
+    return f"runs/{number}"
