@@ -120,7 +120,7 @@ def setting(name: str) -> st.SearchStrategy:
     return st.integers(math.ceil(low), int(high)) if "int" in str(FIELDS[name].type) else st.floats(low, high)
 
 
-TOGETHER = {"epochs", "momentum", "batch", "patience"}  # refused beside some others
+TOGETHER = {"arguments", "epochs", "momentum", "batch", "patience"}  # refused beside some others
 
 
 @given(st.fixed_dictionaries({}, optional={name: setting(name) for name in FIELDS if name not in TOGETHER}))
@@ -142,3 +142,28 @@ def test_every_augmentation_is_a_setting():
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(dataclasses.FrozenInstanceError):
         TrainConfig().seed = 3
+
+
+def test_arguments_of_the_model_are_read_as_what_they_look_like():
+    words = ("width=32", "share=0.5", "norm=true", "assignment=task_aligned", "name=1e")
+    given = TrainConfig(model="yolo_n", arguments=words)
+    assert given.model_arguments() == {
+        "width": 32,
+        "share": 0.5,
+        "norm": True,
+        "assignment": "task_aligned",
+        "name": "1e",
+    }
+    assert type(given.model_arguments()["width"]) is int
+    assert TrainConfig.from_json(given.to_json()) == given
+
+
+@pytest.mark.parametrize("word", ["width", "=3", "width=", "a b=3"])
+def test_an_argument_without_name_or_value_is_refused(word):
+    with pytest.raises(UsageError, match=r"name=value, such as width=32"):
+        TrainConfig(model="net", arguments=(word,))
+
+
+def test_arguments_without_a_network_are_refused():
+    with pytest.raises(UsageError, match=r"Name it: --model"):
+        TrainConfig(arguments=("width=32",))

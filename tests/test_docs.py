@@ -1,7 +1,7 @@
 """The documentation is executed: every ```console and ```python block of a page, top to bottom, in one folder.
 
 In the folder lie `photos/` (three classes of drawn images), `parts/` and `marked/` (drawn images with masks and with
-boxes), `new/` (images without labels) and `resnet20.pt` (foreign weights). Of a console block, lines that begin with
+boxes), `new/` (images without labels), `clip.mp4` (four frames) and `resnet20.pt` (foreign weights). Of a console block, lines that begin with
 `$ pellucid` are run; ` # exits with 1` states another exit code than 0. The lines below a command are what it printed:
 each must occur in what it prints now, whatever the numbers are; `…` stands for what is left out. Budgets are cut to one
 epoch, so that a page runs in seconds.
@@ -56,6 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from torch import save
 
     from pellucid.models.base import build_model
+    from pellucid.video import VideoWriter
 
     make_image_folder(tmp_path / "photos", ("bee", "fly", "wasp"), size=32)
     make_mask_folder(tmp_path / "parts", {"train": 12, "val": 4, "test": 4})
@@ -63,6 +64,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "new").mkdir()
     for name, pixels in zip(("a.png", "b.png", "c.png"), draw_images([0, 1, 2], seed=9), strict=True):
         Image.fromarray(np.asarray(pixels)).save(tmp_path / "new" / name)
+    with VideoWriter(tmp_path / "clip.mp4") as writer:
+        for number in range(4):
+            writer.add(np.asarray(Image.open(tmp_path / "marked" / f"train-{number}.png")), number / 4)
     save(build_model("resnet20", 3).state_dict(), tmp_path / "resnet20.pt")
     monkeypatch.chdir(tmp_path)
     return tmp_path

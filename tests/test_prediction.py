@@ -14,6 +14,7 @@ from pellucid.errors import UsageError
 from pellucid.models.base import build_model
 from pellucid.prediction import list_images, load, predict
 from pellucid.preprocess import Preprocess
+from pellucid.video import VideoWriter, read_frames
 
 PREPROCESS = Preprocess((32, 32), "crop", 3, (0.4,) * 3, (0.25,) * 3, 0.875)
 
@@ -42,8 +43,7 @@ def test_the_predictor_sees_the_bits_that_the_loader_sees(model, tmp_path):
     dataset = open_dataset(folder, val=0, test=0)
     decoded = decode(dataset, "train", PREPROCESS, dataset.digests())
     predictor = load(model)
-    stored = torch.from_numpy(decoded.pixels.take(range(len(decoded.records)))).permute(0, 3, 1, 2)
-    expected = predictor.decoded(stored)["probs"]
+    expected = predictor.decoded(decoded.pixels.take(range(len(decoded.records))))["probs"]
     for place, record in enumerate(decoded.records):
         photo = dataset.image(record).pixels
         assert np.array_equal(PREPROCESS.pixels(photo), decoded.pixels.take([place])[0])
@@ -61,6 +61,40 @@ def test_order_is_kept_over_batches_and_errors(model, image_folder, tmp_path):
     assert [place for place, result in enumerate(found) if result.error] == [5, 21]
     alone = next(iter(predict(model, [paths[7]])))
     assert found[8].prediction.probs == pytest.approx(alone.prediction.probs, abs=1e-6)
+
+
+def test_videos_and_images_in_order_frame_by_frame(model, image_folder, tmp_path):
+    """A video's frames are predicted as the same pixels in a file are; damage is said where it comes."""
+    clip, image = tmp_path / "clip.mp4", sorted(image_folder.rglob("*.png"))[0]
+    with VideoWriter(clip) as writer:
+        for number in range(7):
+            writer.add(np.full((40, 60, 3), 30 * number, np.uint8), 0.2 * number)
+    (tmp_path / "broken.mp4").write_text("nothing")
+    found = list(predict(model, [image, clip, tmp_path / "broken.mp4", image], every=3, batch=2))
+    assert [one.place for one in found] == [
+        {"image": str(image)},
+        *[
+            {"image": str(clip), "frame": number, "seconds": pytest.approx(0.2 * number, abs=1e-3)}
+            for number in (0, 3, 6)
+        ],
+        {"image": str(tmp_path / "broken.mp4")},
+        {"image": str(image)},
+    ]
+    assert [one.error is None for one in found] == [True, True, True, True, False, True]
+    frames = [frame.pixels for frame in read_frames(clip, 3)]
+    expected = [prediction.probs for prediction in load(model)(frames)]
+    for one, probs in zip(found[1:4], expected, strict=True):
+        assert one.prediction.probs == pytest.approx(probs, abs=1e-6)
+    assert found[2].to_json().keys() == {"image", "frame", "seconds", "prediction", "error"}
+
+
+def test_settings_without_meaning_are_refused(model, image_folder):
+    images = [str(image_folder)]
+    for setting in ({"threshold": 0.5}, {"agnostic": True}, {"tiles": True}):
+        with pytest.raises(UsageError, match="has no effect where the task is to classify"):
+            next(predict(model, list_images(images, io.StringIO()), **setting))
+    with pytest.raises(UsageError, match="give 1 or more"):
+        next(predict(model, images, every=0))
 
 
 def test_no_photo_no_prediction(model):

@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 HOMES = {
     "Dataset": "data.dataset",
     "PellucidError": "errors",
-    "Predictor": "prediction",
+    "Predictor": "network",
     "Preprocess": "preprocess",
     "TrainConfig": "config",
     "build_model": "models.base",

@@ -1,7 +1,7 @@
 """From a name to a thing: modules that end in a dict, a user's own `file.py:Name`, installed entry points.
 
-There is no registry to keep in step. A catalogue is the union of the dicts called `MODELS`, `FORMATS` or
-`TASKS` in the modules of one package, so adding a thing is adding a file.
+There is no registry to keep in step. A catalogue is the union of the dicts called `MODELS`, `FORMATS`, `TASKS` or
+`POSTPROCESSES` in the modules of one package, so adding a thing is adding a file.
 """
 
 import difflib
@@ -20,12 +20,17 @@ from pellucid.errors import LookupFailed
 
 __all__ = ["catalogue", "find", "suggestion"]
 
-HOMES = {"MODELS": "pellucid.models", "FORMATS": "pellucid.data.formats", "TASKS": "pellucid.tasks"}
+HOMES = {
+    "MODELS": "pellucid.models",
+    "FORMATS": "pellucid.data.formats",
+    "TASKS": "pellucid.tasks",
+    "POSTPROCESSES": "pellucid.predictions",
+}
 
 
 @functools.cache
 def catalogue(kind: str) -> Mapping[str, Any]:
-    """Every thing of a kind (`MODELS`, `FORMATS`, `TASKS`) by name, installed plug-ins included."""
+    """Every thing of a kind (`MODELS`, `FORMATS`, `TASKS`, `POSTPROCESSES`) by name, installed plug-ins included."""
     package = importlib.import_module(HOMES[kind])
     things: dict[str, Any] = {}
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):

@@ -4,6 +4,7 @@ None means *derived*: from the data, the model, the machine or the minutes given
 its reason and saved beside the settings.
 """
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -20,6 +21,8 @@ class TrainConfig:
 
     model: str | None = None
     """Name of a model, or your own `file.py:Class`. Derived from image size and budget."""
+    arguments: tuple[str, ...] = ()
+    """Arguments of the model that was named, such as width=32, or grid=14 boxes=3."""
     epochs: int | None = None
     """Passes over the training images. Derived from the number of images, or from the minutes."""
     minutes: float | None = None
@@ -49,8 +52,8 @@ class TrainConfig:
     freeze: tuple[str, ...] = ()
     """Parts that stay as they are, by prefix of their parameter names (conv1 layer1)."""
 
-    optimizer: Literal["sgd", "adamw", "muon"] | None = None
-    """sgd: Nesterov momentum. adamw. muon: orthogonalised momentum on the filters, sgd on the rest.
+    optimizer: Literal["sgd", "adamw", "muon", "muon-adamw"] | None = None
+    """sgd: Nesterov momentum. adamw. muon: orthogonalised momentum on the filters, sgd or adamw on the rest.
     Derived from the number of parameters: muon for small networks from scratch, else sgd."""
     lr: float | None = None
     """Peak learning rate. Derived from the optimizer and the batch."""
@@ -127,7 +130,11 @@ class TrainConfig:
         for name in values:
             if name not in known:
                 raise UsageError(f"Unknown setting {name!r}.{suggestion(name, known)}")
-        return cls(**values | {"freeze": tuple(values.get("freeze", ()))})
+        return cls(**values | {name: tuple(values.get(name, ())) for name in ("arguments", "freeze")})
+
+    def model_arguments(self) -> dict[str, Any]:
+        """`arguments` by name: whole numbers, fractions, true and false are read as such, the rest is text."""
+        return dict(map(_argument, self.arguments))
 
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -188,7 +195,19 @@ def _check_ranges(config: TrainConfig) -> None:
             raise UsageError(f"--{name.replace('_', '-')} is {value}; it must lie between {low:g} and {high:g}.")
 
 
+def _argument(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals and value):
+        raise UsageError(f"--arguments {text}: give them as name=value, such as width=32.")
+    for read in (int, float, {"true": True, "false": False}.__getitem__):
+        with contextlib.suppress(ValueError, KeyError):
+            return name, read(value)
+    return name, value
+
+
 def _check_combinations(config: TrainConfig) -> None:
+    if config.model_arguments() and config.model is None:
+        raise UsageError("--arguments are those of a network. Name it: --model.")
     if config.epochs is not None and config.minutes is not None:
         raise UsageError("--epochs and --minutes both say how long to train. Give one of them.")
     if config.momentum is not None and config.optimizer == "adamw":

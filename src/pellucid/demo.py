@@ -15,9 +15,11 @@ from pellucid.data.dataset import open_dataset
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
 from pellucid.image import write_image
-from pellucid.prediction import Predictor, load, predict
+from pellucid.network import Predictor
+from pellucid.prediction import load, predict
+from pellucid.results import free_path
 from pellucid.scenes import write_boxed_scenes, write_scenes
-from pellucid.terminal import PredictionWriter, TrainingView, drawn_path, figures
+from pellucid.terminal import PredictionWriter, TrainingView, figures
 from pellucid.training.run import train
 
 __all__ = ["DEMOS", "classify", "detect", "run_demos", "segment", "write_digits"]
@@ -117,11 +119,12 @@ def _predicted(
 ) -> None:
     """Say what the model says of images, as `pellucid predict` prints it, and draw it."""
     printed, taken = io.StringIO(), set[Path]()
-    writer = PredictionWriter("text", predictor.task.columns, printed)
+    writer = PredictionWriter("text", predictor.postprocess.columns, printed)
     for found in predict(predictor, images):
         writer.write(found)
         if draw is not None and found.prediction is not None:
-            write_image(drawn_path(draw, found.image, taken), predictor.task.draw(found.pixels, found.prediction))
+            drawn = predictor.postprocess.draw(found.pixels, found.prediction)
+            write_image(free_path(draw, found.image, taken), drawn)
     say(printed.getvalue().rstrip())
 
 

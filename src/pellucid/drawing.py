@@ -9,10 +9,13 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
+from pellucid.tabs import Rectangle, tab_places
+
 __all__ = ["boxed", "captioned", "legend", "overlaid", "palette"]
 
 READABLE = 192  # pixels: the least longer side of a picture that is written on
 SMALLEST = 12  # pixels: of a letter
+DARK = (16, 16, 16)
 GOLDEN = 0.618034
 OKABE_ITO = (
     (0, 0, 0),
@@ -67,15 +70,18 @@ def _differs(labels: UInt8[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
 
 
 def legend(
-    picture: UInt8[ndarray, "h w 3"], entries: Sequence[tuple[str, UInt8[ndarray, " 3"]]]
+    picture: UInt8[ndarray, "h w 3"], entries: Sequence[tuple[str, UInt8[ndarray, " 3"]]], rows: int | None = None
 ) -> UInt8[ndarray, "h2 w2 3"]:
-    """The picture over lines that name the colours in it."""
+    """The picture over lines that name the colours in it: as many as it takes, or `rows`, beyond which names go."""
     width = picture.shape[1]
-    size = max(SMALLEST, min(28, width // 30))
-    places, rows = _flow([name for name, _ in entries], size, width)
-    strip = Image.new("RGB", (width, round(size * 1.6) * rows + size // 2), (16, 16, 16))
-    brush, font = ImageDraw.Draw(strip), ImageFont.load_default(size)
-    for (name, color), (x, row) in zip(entries, places, strict=True):
+    size = max(SMALLEST, max(picture.shape) // 45)
+    font = ImageFont.load_default(size)
+    names = [_shortened(name, font, width - size * 2.4) for name, _ in entries]
+    places, needed = _flow(names, size, width)
+    rows = needed if rows is None else rows
+    strip = Image.new("RGB", (width, round(size * 1.6) * rows + size // 2), DARK)
+    brush = ImageDraw.Draw(strip)
+    for name, (_, color), (x, row) in zip(names, entries, places, strict=True):
         middle = round(size * 1.6) * (row + 0.5) + size / 4
         brush.rectangle((x, middle - size / 2, x + size, middle + size / 2), fill=tuple(color.tolist()))
         brush.text((x + size * 1.4, middle), name, fill=(255, 255, 255), font=font, anchor="lm")
@@ -98,49 +104,93 @@ def _flow(names: Sequence[str], size: int, width: int) -> tuple[list[tuple[float
 def boxed(
     pixels: UInt8[ndarray, "h w c"],
     xyxy: Float[ndarray, "n 4"],
-    texts: Sequence[str],
+    names: Sequence[str],
     colors: UInt8[ndarray, "n 3"],
+    *,
+    scores: Sequence[float] | None = None,
+    steady: bool = False,
 ) -> UInt8[ndarray, "h2 w2 3"]:
-    """The photo with boxes, the first on top, each with a text in a tab on its upper edge; a small one is enlarged."""
+    """The photo with boxes, the first on top, and their names and scores in tabs where these find room; a small one is
+    enlarged.
+
+    Where a tab found no room, a legend below names the colours, unless the picture is to be `steady` in its size.
+    """
+    picture, factor = _readable(pixels)
+    boxes = xyxy * factor
+    brush, longest = ImageDraw.Draw(picture), max(picture.size)
+    for box, color in reversed(list(zip(boxes.tolist(), colors.tolist(), strict=True))):
+        _draw_box(brush, box, tuple(color), max(1, round(longest / 400)))
+    font: Any = ImageFont.load_default(_font_size(boxes, longest))
+    texts = [
+        _tab_texts(name, None if scores is None else scores[at], font, picture.width) for at, name in enumerate(names)
+    ]
+    sizes = [[(font.getlength(text) + font.size / 2, font.size * 1.25) for text in some] for some in texts]
+    places = tab_places(boxes, sizes, picture.size)
+    for some, place, color in zip(texts, places, colors.tolist(), strict=True):
+        if place is not None:
+            _draw_tab(brush, place[1], some[place[0]], tuple(color), font)
+    if steady or None not in places:
+        return np.array(picture)
+    return legend(np.array(picture), sorted(dict(zip(names, colors, strict=True)).items()))
+
+
+def _readable(pixels: UInt8[ndarray, "h w c"]) -> tuple[Image.Image, int]:
+    """The photo in RGB, enlarged by a whole factor where it is too small to be written on, and the factor."""
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
     factor = -(-READABLE // max(picture.size))
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    brush, line = ImageDraw.Draw(picture), max(1, round(max(picture.size) / 400))
-    font = ImageFont.load_default(max(SMALLEST, max(picture.size) // 50))
-    rows = list(zip((xyxy * factor).tolist(), texts, map(tuple, colors.tolist()), strict=True))
-    for box, text, color in reversed(rows):
-        _draw_box(brush, box, color, line)
-        _draw_tab(brush, box, text, color, font)
-    return np.array(picture)
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST), factor
+
+
+def _font_size(boxes: Float[ndarray, "n 4"], longest: int) -> int:
+    """For tabs: a quarter of the typical box's side, but to be read on a screen that shows all of the picture."""
+    sides = np.sqrt(np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 0))
+    typical = float(np.median(sides)) if len(sides) else 0.0
+    return round(max(SMALLEST, longest / 110, min(longest / 50, typical / 4)))
+
+
+def _tab_texts(name: str, score: float | None, font: Any, width: int) -> list[str]:
+    """What a tab may say, the best first, in half of the picture's width."""
+    if score is None:
+        return [_shortened(name, font, width / 2)]
+    digits = f" {score:.2f}"
+    name = _shortened(name, font, width / 2 - font.getlength(digits))
+    return [name + digits, name]
+
+
+def _shortened(text: str, font: Any, room: float) -> str:
+    """The text, or as much of it as fits."""
+    if font.getlength(text) <= room:
+        return text
+    while text and font.getlength(text + "…") > room:
+        text = text[:-1]
+    return text.rstrip() + "…"
 
 
 def _draw_box(brush: ImageDraw.ImageDraw, box: Sequence[float], color: tuple[int, ...], line: int) -> None:
-    """The outline lies inside the box, over a dark one that parts it from a photo of the same colour."""
+    """The outline lies inside the box, and is thin where that is small; a dark one around it parts it from a photo of
+    the same colour."""
     left, top, right, bottom = box
-    corners = (left, top, max(left, right - 1), max(top, bottom - 1))
-    brush.rectangle(corners, outline=(16, 16, 16), width=line + 1)
-    brush.rectangle(corners, outline=color, width=line)
+    line = max(1, min(line, round(min(right - left, bottom - top) / 12)))
+    edge = max(1, line // 4)
+    right, bottom = max(left, right - 1), max(top, bottom - 1)
+    brush.rectangle((left - edge, top - edge, right + edge, bottom + edge), outline=DARK, width=edge)
+    brush.rectangle((left, top, right, bottom), outline=color, width=line)
 
 
-def _draw_tab(brush: ImageDraw.ImageDraw, box: Sequence[float], text: str, color: tuple[int, ...], font: Any) -> None:
-    """Above the box, or in it where the picture ends; within the picture's sides as far as it fits."""
-    width, height = font.getlength(text) + font.size / 2, font.size * 1.25
-    left = max(0.0, min(box[0], brush.im.size[0] - width))
-    top = box[1] - height if box[1] >= height else box[1]
-    brush.rectangle((left, top, left + width, top + height), fill=color)
+def _draw_tab(brush: ImageDraw.ImageDraw, place: Rectangle, text: str, color: tuple[int, ...], font: Any) -> None:
+    left, top, right, bottom = place
+    brush.rectangle((left, top, right - 1, bottom - 1), fill=color)
     ink = (0, 0, 0) if sum(color) > 330 else (255, 255, 255)
-    brush.text((left + font.size / 4, top + height / 2), text, fill=ink, font=font, anchor="lm")
+    brush.text((left + font.size / 4, (top + bottom) / 2), text, fill=ink, font=font, anchor="lm")
 
 
 def captioned(pixels: UInt8[ndarray, "h w c"], text: str) -> UInt8[ndarray, "h2 w2 3"]:
     """White writing on a dark strip at the bottom, 1/16 of the width high where that can be read."""
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
-    factor = -(-READABLE // max(picture.size))
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    picture, _ = _readable(pixels)
     brush = ImageDraw.Draw(picture)
     size, text = _fitted(text, picture.width)
     strip = round(size * 1.5)
-    brush.rectangle((0, picture.height - strip, picture.width, picture.height), fill=(16, 16, 16))
+    brush.rectangle((0, picture.height - strip, picture.width, picture.height), fill=DARK)
     middle = picture.height - strip / 2
     brush.text((size / 2, middle), text, fill=(255, 255, 255), font=ImageFont.load_default(size), anchor="lm")
     return np.array(picture)
@@ -152,6 +202,4 @@ def _fitted(text: str, width: int) -> tuple[int, str]:
         font = ImageFont.load_default(size)
         if font.getlength(text) <= width - size:
             return size, text
-    while text and font.getlength(text + "…") > width - SMALLEST:
-        text = text[:-1]
-    return SMALLEST, text + "…"
+    return SMALLEST, _shortened(text, ImageFont.load_default(SMALLEST), width - SMALLEST)

@@ -10,7 +10,8 @@ from pellucid.data.dataset import Dataset, open_dataset
 from pellucid.data.loader import Loader
 from pellucid.errors import DataError, UsageError
 from pellucid.models.base import AbstractModel
-from pellucid.prediction import Predictor, load
+from pellucid.network import Predictor
+from pellucid.prediction import load
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.base import AbstractMetric, AbstractTask, Scores
 from pellucid.tiling import decoded
@@ -128,7 +129,7 @@ def measure(
     brief: bool = False,
 ) -> AbstractMetric:
     """The task's metric over every image of a loader; a `brief` one knows its headline and no more."""
-    metric = task.metric(brief=brief)
+    metric = task.suited(model).metric(brief=brief)
     model.eval()
     for batch in loader.in_order():
         metric.add(decoded(model, task, preprocess, batch.images, precision), batch.targets)

@@ -1,111 +1,133 @@
-"""Predictions for photos: `load` a model file, give it images, get back what it says of each in the photo's pixels."""
+"""Predictions for files: `load` a model file, give it images and videos, get back what it says of each."""
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 from jaxtyping import UInt8
-from torch import Tensor
+from numpy import ndarray
 
-from pellucid.catalog import find
-from pellucid.checkpoint import Manifest, load_model
 from pellucid.errors import ImageError, UsageError
 from pellucid.image import SUFFIXES, read_header, read_image
-from pellucid.machine import best_device, keep_memory
-from pellucid.models.base import AbstractModel
-from pellucid.tasks.base import AbstractPrediction, AbstractTask
-from pellucid.tiling import decoded
-from pellucid.types import Frame
+from pellucid.predictions.base import AbstractPrediction
+from pellucid.predictions.predictor import AbstractPredictor
+from pellucid.predictions.views import views
+from pellucid.video import is_video, read_frames
 
-__all__ = ["Predicted", "Predictor", "list_images", "load", "predict"]
+if TYPE_CHECKING:
+    from pellucid.network import Predictor
+
+__all__ = ["Predicted", "list_images", "load", "predict"]
 
 PIXELS_A_BATCH = 32_000_000
 """Of photos that are held at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Predictor:
-    """A network with all that turns photos into predictions. Call it with photos: uint8 arrays H W C."""
-
-    model: AbstractModel
-    task: AbstractTask
-    manifest: Manifest
-
-    def __call__(self, photos: Sequence[UInt8[np.ndarray, "_ _ _"]]) -> list[AbstractPrediction]:
-        """One prediction a photo, in the photo's own pixels; neighbours of one size in the network go through it
-        together."""
-        frame = self.manifest.preprocess.frame
-        groups = groupby(photos, lambda photo: frame(*photo.shape[:2]).network)
-        return [prediction for _, group in groups for prediction in self._together(list(group))]
-
-    def _together(self, photos: Sequence[UInt8[np.ndarray, "_ _ _"]]) -> list[AbstractPrediction]:
-        preprocess = self.manifest.preprocess
-        pixels = np.stack([preprocess.pixels(photo) for photo in photos])
-        found = self.decoded(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-        frames = [preprocess.frame(*photo.shape[:2]) for photo in photos]
-        return [self._one(found, place, frame) for place, frame in enumerate(frames)]
-
-    def _one(self, found: dict[str, Tensor], place: int, frame: Frame) -> AbstractPrediction:
-        return self.task.prediction({name: value[place] for name, value in found.items()}, frame)
-
-    def decoded(self, pixels: UInt8[Tensor, "n c h w"]) -> dict[str, Tensor]:
-        """Decoded outputs for network pixels."""
-        return decoded(self.model, self.task, self.manifest.preprocess, pixels)
-
-
-def load(path: str | Path, *, device: str | None = None) -> Predictor:
+def load(path: str | Path, *, device: str | None = None) -> "Predictor":
     """The predictor of a model file; damage, of any byte, is an error."""
-    keep_memory()
-    model, manifest = load_model(path)
-    place = best_device(device)
-    model.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Predictor(model, find("TASKS", manifest.task)(manifest.classes, learnt=manifest.learnt), manifest)
+    from pellucid.network import load_predictor
+
+    return load_predictor(path, device)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Predicted:
-    """One image's prediction, or why there is none; `pixels` is the photo."""
+    """What is said of one image or of one frame of a video, or why there is nothing; `pixels` is the photo.
+
+    `frame` counts the frames of a video from 0, `seconds` is when it is shown.
+    """
 
     image: str
     prediction: AbstractPrediction | None = None
     error: str | None = None
-    pixels: UInt8[np.ndarray, "_ _ _"] | None = None
+    pixels: UInt8[ndarray, "_ _ _"] | None = None
+    frame: int | None = None
+    seconds: float | None = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Image, and of a video frame and seconds."""
+        moment = {} if self.frame is None else {"frame": self.frame, "seconds": self.seconds}
+        return {"image": self.image, **moment}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: image, prediction, error."""
+        """Plain values: where, prediction, error."""
         prediction = None if self.prediction is None else self.prediction.to_json()
-        return {"image": self.image, "prediction": prediction, "error": self.error}
+        return {**self.place, "prediction": prediction, "error": self.error}
 
 
 def predict(
-    model: str | Path | Predictor, images: Iterable[str | Path], *, batch: int = 16, threads: int = 2
+    model: str | Path | AbstractPredictor,
+    images: Iterable[str | Path],
+    *,
+    threshold: float | None = None,
+    agnostic: bool = False,
+    tiles: bool = False,
+    every: int = 1,
+    batch: int = 16,
+    threads: int = 2,
 ) -> Iterator[Predicted]:
-    """Predictions for image files, in order; a file that cannot be read gives one with an error."""
-    predictor = model if isinstance(model, Predictor) else load(model)
+    """Predictions for image files and for the frames of videos, in order; what cannot be read gives one with an error.
+
+    To detect, `threshold` is the least score of a box, where that of the model file is not wanted; `agnostic` lets
+    boxes of different classes suppress each other; with `tiles` large photos are seen whole and in overlapping parts.
+    Of videos, of `every` so many frames the first is looked at.
+    """
+    if every < 1:
+        raise UsageError(f"Every {every} frames is none: give 1 or more.")
+    predictor = model if isinstance(model, AbstractPredictor) else load(model)
+    postprocess = predictor.postprocess.adjusted(threshold=threshold, agnostic=agnostic)
     with ThreadPoolExecutor(threads) as pool:
-        for paths in _batches(images, batch):
-            yield from _predict_batch(predictor, paths, list(pool.map(_read, paths)))
+        for found in _ahead(_batches(_opened(map(str, images), every, pool), batch)):
+            photos = [one.pixels for one in map(_read, found) if one.pixels is not None]
+            if tiles:
+                said = (postprocess.merged(views(predictor, photo)) for photo in photos)
+            else:
+                said = (postprocess.prediction(*outputs) for outputs in predictor.outputs(photos))
+            for one in map(_read, found):
+                yield one if one.error else replace(one, prediction=next(said))
 
 
-def _batches(images: Iterable[str | Path], most: int) -> Iterator[list[str]]:
-    """Paths in batches of at most so many images and of as few pixels as fit the memory, by what their headers say."""
-    paths: list[str] = []
-    pixels = 0
-    for path in map(str, images):
-        size = _pixels(path)
-        if paths and (len(paths) == most or pixels + size > PIXELS_A_BATCH):
-            yield paths
-            paths, pixels = [], 0
-        paths.append(path)
-        pixels += size
-    if paths:
-        yield paths
+Waiting = Predicted | Future[Predicted]
+
+
+def _opened(paths: Iterable[str], every: int, pool: Executor) -> Iterator[tuple[int, Waiting]]:
+    """(pixels, photo) of every image, being read, and of the frames of videos."""
+    for path in paths:
+        if is_video(path):
+            yield from ((0 if one.pixels is None else one.pixels.size // 3, one) for one in _frames(path, every))
+        else:
+            yield _pixels(path), pool.submit(_photo, path)
+
+
+def _batches(photos: Iterable[tuple[int, Waiting]], most: int) -> Iterator[list[Waiting]]:
+    """At most so many photos, and so few that their pixels fit the memory."""
+    found: list[Waiting] = []
+    total = 0
+    for pixels, photo in photos:
+        if found and (len(found) == most or total + pixels > PIXELS_A_BATCH):
+            yield found
+            found, total = [], 0
+        found.append(photo)
+        total += pixels
+    if found:
+        yield found
+
+
+def _ahead(batches: Iterator[list[Waiting]]) -> Iterator[list[Waiting]]:
+    """Each batch once the next one is being read, so that reading and the network take turns with nothing."""
+    batch = next(batches, None)
+    while batch is not None:
+        following = next(batches, None)
+        yield batch
+        batch = following
+
+
+def _read(photo: Waiting) -> Predicted:
+    return photo if isinstance(photo, Predicted) else photo.result()
 
 
 def _pixels(path: str) -> int:
@@ -116,28 +138,26 @@ def _pixels(path: str) -> int:
     return height * width
 
 
-def _read(path: str) -> UInt8[np.ndarray, "_ _ _"] | ImageError:
+def _photo(path: str) -> Predicted:
     try:
-        return read_image(Path(path)).pixels
+        return Predicted(path, pixels=read_image(Path(path)).pixels)
     except ImageError as error:
-        return error
+        return Predicted(path, error=str(error))
 
 
-def _predict_batch(
-    predictor: Predictor, paths: list[str], photos: list[UInt8[np.ndarray, "_ _ _"] | ImageError]
-) -> Iterator[Predicted]:
-    predictions = iter(predictor([photo for photo in photos if not isinstance(photo, ImageError)]))
-    for path, photo in zip(paths, photos, strict=True):
-        if isinstance(photo, ImageError):
-            yield Predicted(path, error=str(photo))
-        else:
-            yield Predicted(path, next(predictions), pixels=photo)
+def _frames(path: str, every: int) -> Iterator[Predicted]:
+    try:
+        for frame in read_frames(path, every):
+            yield Predicted(path, pixels=frame.pixels, frame=frame.number, seconds=frame.seconds)
+    except ImageError as error:
+        yield Predicted(path, error=str(error))
 
 
 def list_images(given: Iterable[str], listed: Iterable[str]) -> list[str]:
     """The image files meant by files, folders and globs; `-` reads one path a line from `listed`.
 
-    Of a folder, files with the suffix of an image, at any depth, by name; a file that was named is kept whatever it is.
+    Of a folder, files with the suffix of an image, at any depth, by name; a file that was named is kept whatever it is,
+    and videos are those that were named.
     """
     found: list[str] = []
     for word in given:

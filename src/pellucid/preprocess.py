@@ -1,22 +1,28 @@
 """The one way from a photo to network pixels: the loader, the predictor, the exported file and the server share it.
 
 Resizing is torch's antialiased bilinear on uint8, whose arithmetic is integer (16-bit weights) and therefore the
-same on every processor. Nothing else in pellucid resizes what a network sees.
+same on every processor; `ops.resizing` is its definition. Nothing else in pellucid resizes what a network sees.
+
+An exported file is served without torch, so that this module does not import it.
 """
 
 import dataclasses
 import math
+import sys
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import torch
 from jaxtyping import Float, Real, UInt8
-from torch import Tensor
-from torch.nn import functional
 
 from pellucid.errors import ModelError, UsageError
+from pellucid.ops import resizing
 from pellucid.types import Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
+else:
+    Tensor = Any
 
 __all__ = ["LETTERBOX_GREY", "Preprocess", "Rule", "resize", "resize_nearest"]
 
@@ -95,6 +101,8 @@ class Preprocess:
 
     def normalise(self, pixels: Real[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """`(pixels / 255 - mean) / std` in float32, for values from 0 to 255."""
+        import torch
+
         gain = 1 / (255 * torch.tensor(self.std, device=pixels.device))
         shift = torch.tensor(self.mean, device=pixels.device) / torch.tensor(self.std, device=pixels.device)
         return pixels.float() * gain.view(1, -1, 1, 1) - shift.view(1, -1, 1, 1)
@@ -138,14 +146,21 @@ class Preprocess:
 
 
 def resize(photo: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "rows columns c"]:
-    """torch's antialiased bilinear resize of a uint8 image to (rows, columns)."""
+    """torch's antialiased bilinear resize of a uint8 image to (rows, columns).
+
+    Where torch is imported anyway, its own kernel is used: the same bits in a third of the time.
+    """
     if photo.shape[:2] == size:
         return photo
-    planes = torch.from_numpy(np.array(photo.transpose(2, 0, 1), order="C")[None])  # a copy: photo may be read-only
-    if size == (1, 1):  # where torch 2.13 fails for several channels at once
-        planes = planes.transpose(0, 1)
-    small = functional.interpolate(planes, size=size, mode="bilinear", antialias=True)
-    return np.ascontiguousarray(small.view(-1, *size).permute(1, 2, 0).numpy())
+    photo = np.ascontiguousarray(photo)
+    if "torch" not in sys.modules or size == (1, 1):  # where torch 2.13 fails for several channels at once
+        return resizing.resize(photo, size)
+    from torch import from_numpy
+    from torch.nn.functional import interpolate
+
+    planes = from_numpy(photo if photo.flags.writeable else photo.copy()).permute(2, 0, 1)[None]
+    small = interpolate(planes, size=size, mode="bilinear", antialias=True)
+    return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
 
 
 def resize_nearest(mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "rows columns"]:

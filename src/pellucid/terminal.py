@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -24,7 +23,6 @@ __all__ = [
     "PredictionWriter",
     "StopSignals",
     "TrainingView",
-    "drawn_path",
     "evaluation_text",
     "figures",
     "note",
@@ -140,7 +138,7 @@ class TrainingView:
             note(f"step {row['step']}/{row['steps']}  {tail}")
 
 
-def tracked(found: Iterable[Any], total: int, what: str) -> Iterator[Any]:
+def tracked(found: Iterable[Any], total: int | None, what: str) -> Iterator[Any]:
     """The same things, counted on standard error, with the rate and the time that remains."""
     last = start = time.monotonic()
     with _bar() as bar:
@@ -152,7 +150,8 @@ def tracked(found: Iterable[Any], total: int, what: str) -> Iterator[Any]:
             bar.update(task, completed=count, tail=f"{rate:.0f}/s")
             if bar.disable and now - last >= LOG_SECONDS:
                 last = now
-                note(f"{count}/{total} {what}  {rate:.0f}/s  {(total - count) / rate:.0f} s left")
+                left = "" if total is None else f"  {(total - count) / rate:.0f} s left"
+                note(f"{count}{'' if total is None else f'/{total}'} {what}  {rate:.0f}/s{left}")
 
 
 def figures(row: Mapping[str, Any], most: int = 2) -> str:
@@ -200,12 +199,13 @@ def _number(value: float | list[float | None] | None) -> str:
 
 
 class PredictionWriter:
-    """Writes predictions as they come: text, JSON lines or CSV with the task's `columns`."""
+    """Writes predictions as they come, also a line a frame: text, JSON or CSV with the task's `columns`."""
 
-    def __init__(self, form: str, columns: Sequence[str], stream: TextIO) -> None:
+    def __init__(self, form: str, columns: Sequence[str], stream: TextIO, *, videos: bool = False) -> None:
         self._form = form
         self._stream = stream
-        self._table = csv.DictWriter(stream, ["image", *columns, "error"], lineterminator="\n")
+        place = ["image", "frame", "seconds"] if videos else ["image"]
+        self._table = csv.DictWriter(stream, [*place, *columns, "error"], lineterminator="\n")
         if form == "csv":
             self._table.writeheader()
 
@@ -216,18 +216,9 @@ class PredictionWriter:
                 self._stream.write(to_json(found.to_json()) + "\n")
             case "csv":
                 row = found.prediction.to_row() if found.prediction else {}
-                self._table.writerow({"image": found.image, **row, "error": found.error})
+                self._table.writerow({**found.place, **row, "error": found.error})
             case _:
                 said = found.prediction.text() if found.prediction else found.error
-                self._stream.write(f"{found.image}  {said}\n")
+                moment = "" if found.seconds is None else f"  {found.seconds:.2f} s"
+                self._stream.write(f"{found.image}{moment}  {said}\n")
         self._stream.flush()
-
-
-def drawn_path(folder: Path, image: str, taken: set[Path]) -> Path:
-    """Where a drawn picture goes: the image's own name, with a number where two folders hold the same name."""
-    stem, place = Path(image).stem, 2
-    path = folder / f"{stem}.png"
-    while path in taken:
-        path, place = folder / f"{stem}-{place}.png", place + 1
-    taken.add(path)
-    return path

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from pellucid.data.boxes import Box, Boxes
 from pellucid.data.check import check
-from pellucid.data.check_boxes import BoxedPhoto, box_findings
+from pellucid.data.check_boxes import FIELD, BoxedPhoto, box_findings
 from pellucid.data.dataset import open_dataset
 from pellucid.data.finding import Finding
 from pellucid.image import write_image
+from pellucid.models.base import build_model
 
 CLASSES = ("car", "bee")
 
@@ -63,6 +66,35 @@ def test_tiny_boxes_and_sizes_against_strides():
         "Longer side of boxes: 19 pixels in the median, 25.0% below 8, 50.0% below 16, 75.0% below 32 "
         "(less than one cell of that stride)."
     )
+
+
+def test_sizes_as_a_network_sees_them():
+    found = findings(
+        photo(Box((0.0, 0.0, 1.9, 30.0), 0), square(0, 0, 8), square(9, 9, 7.9), square(60, 10, 31), size=(640, 100))
+    )
+    assert found["box-field"].text.startswith(
+        "Longer side of boxes of letterboxed photos: 10 in the median and 50.0% below 8 in 320 pixels, "
+        "19 in the median and 25.0% below 8 in 640 pixels; a cell of yolo_n, yolo_s or yolo_m sees 892 or more"
+    )
+
+
+@pytest.mark.parametrize("name", ["yolo_n", "yolo_s", "yolo_m"])
+def test_a_cell_sees_what_the_check_says_of_it(name):
+    """The gradient of a score in the middle of positive weights, max pools as means, reaches every pixel it can."""
+    model = build_model(name, 1, share=0.125).double().eval()
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, 1 / max(1, parameter[0].numel()) if parameter.ndim > 1 else 1.0)
+    for module in list(model.modules()):
+        for place, child in module.named_children():
+            if isinstance(child, nn.MaxPool2d):
+                setattr(module, place, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
+    x = torch.rand(1, 3, 1344, 64, dtype=torch.float64, requires_grad=True)
+    logits = model(x)["logits8"]
+    (gradient,) = torch.autograd.grad(logits[0, 0, logits.shape[2] // 2].sum(), x)
+    rows = gradient.abs().sum((0, 1, 3)).nonzero()
+    reach = int(rows.max() - rows.min() + 1)
+    assert reach >= FIELD
+    assert (reach == FIELD) == (name == "yolo_s")
 
 
 def test_centres_that_share_a_cell_are_counted_photo_by_photo():

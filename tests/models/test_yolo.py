@@ -129,22 +129,28 @@ def loss_by_hand(model, outputs, targets, assign) -> tuple[float, float, float]:
     for image in range(len(logits)):
         for point in range(logits.shape[1]):
             goal, one = torch.zeros(CLASSES), int(given_.objects[image, point])
-            share = float(given_.shares[image, point])
+            share, weight = float(given_.shares[image, point]), 1.0
             if one >= 0:
+                weight = float(targets["weights"][image, one]) if "weights" in targets else 1.0
                 goal[targets["labels"][image, one]] = share
-                boxes += share * (1 - float(giou(decoded["xyxy"][image, point], targets["xyxy"][image, one])))
-                shares += share
+                boxes += weight * share * (1 - float(giou(decoded["xyxy"][image, point], targets["xyxy"][image, one])))
+                shares += weight * share
             if given_.counted[image, point]:
                 probs = logits[image, point].sigmoid()
-                classes += float(functional.binary_cross_entropy(probs, goal, reduction="sum"))
+                classes += weight * float(functional.binary_cross_entropy(probs, goal, reduction="sum"))
     return classes, BOX_SHARE * boxes, shares
 
 
 @pytest.mark.parametrize("assignment", ["task_aligned", "dynamic_soft"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_loss_is_its_definition(assignment, seed):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_loss_is_its_definition(assignment, seed, weighted):
     model, outputs, targets = tiny(assignment=assignment), drawn_outputs(seed), objects(seed)
     targets["ignored"][:, 1] = True
+    if weighted:
+        targets["weights"] = 0.5 + 3 * torch.rand(
+            targets["labels"].shape, generator=torch.Generator().manual_seed(seed)
+        )
     assign = {"task_aligned": task_aligned, "dynamic_soft": dynamic_soft}[assignment]
     classes, boxes, shares = loss_by_hand(model, outputs, targets, assign)
     terms = model.loss(outputs, targets)

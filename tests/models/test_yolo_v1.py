@@ -70,6 +70,15 @@ def test_the_worked_example():
     torch.testing.assert_close(decoded["xyxy"][0, 4], torch.tensor([0.5, 62.5, 49.5, 87.5]))
 
 
+def test_an_object_counts_what_its_weight_says():
+    """Its own four terms; what a box without an object costs is not its."""
+    cells, targets = worked_example()
+    terms = head().loss(cells, targets)
+    weighted = head().loss(cells, targets | {"weights": torch.tensor([[3.0]])})
+    for name, term in terms.items():
+        assert float(weighted[name]) == pytest.approx((1 if name == "no_object" else 3) * float(term), rel=1e-6), name
+
+
 def test_the_first_object_of_a_cell_is_learnt():
     """The second one has another size and class; it is as if it were not there."""
     cells, targets = worked_example()

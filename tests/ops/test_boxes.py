@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.ops import boxes
+from pellucid.ops import boxes, suppression
 from pellucid.ops.boxes import ciou, diou, giou, iou, nms, pairwise_iou
 
 A, B, C, D = (0, 0, 100, 100), (0, 0, 50, 50), (200, 200, 300, 300), (0, 0, 25, 25)
@@ -230,8 +230,8 @@ def test_suppression_is_a_plain_double_loop():
 
 
 def test_suppression_beyond_a_window(monkeypatch):
-    monkeypatch.setattr(boxes, "BLOCK", 4)
-    monkeypatch.setattr(boxes, "WINDOW", 10)
+    monkeypatch.setattr(suppression, "BLOCK", 4)
+    monkeypatch.setattr(suppression, "WINDOW", 10)
     rng = np.random.default_rng(1)
     for most in (5, 400):
         xyxy, scores, labels = random_set(rng, 200)

@@ -13,8 +13,9 @@ from pellucid.config import TrainConfig
 from pellucid.errors import NonFiniteError, UsageError
 from pellucid.metrics.counts import softmax
 from pellucid.panels import Bars, Curve, Matrix, Table
+from pellucid.predictions.classify import ClassScores
 from pellucid.tasks.class_metric import SHOWN
-from pellucid.tasks.classify import Classify, ClassScores
+from pellucid.tasks.classify import Classify
 from pellucid.types import Frame, Record
 
 NAMES = ("Shirt", "Coat", "Bag", "Dress")
@@ -238,14 +239,14 @@ def test_a_prediction_tells_label_score_and_the_five_best():
     assert list(found["probs"]) == ["b", "d", "e", "a", "f"]
     assert found["score"] == found["probs"]["b"] == pytest.approx(0.3, abs=2e-3)
     assert prediction.to_row() == {"label": "b", "score": prediction.score}
-    assert tuple(prediction.to_row()) == task.columns
+    assert tuple(prediction.to_row()) == task.postprocess.columns
     assert json.loads(json.dumps(found)) == found
 
 
 @pytest.mark.parametrize("shape", [(300, 400, 3), (28, 28, 1), (32, 32, 3), (9, 700, 3), (700, 9, 3), (1, 1, 3)])
 def test_drawing_writes_on_a_copy_of_any_size(shape):
     photo = np.full(shape, 200, np.uint8)
-    drawn = TASK.draw(photo, ClassScores(NAMES, (0.1, 0.7, 0.1, 0.1)))
+    drawn = TASK.postprocess.draw(photo, ClassScores(NAMES, (0.1, 0.7, 0.1, 0.1)))
     assert drawn.dtype == np.uint8
     assert drawn.shape[2] == 3
     assert drawn.shape[0] % shape[0] == drawn.shape[1] % shape[1] == 0
@@ -256,16 +257,16 @@ def test_drawing_writes_on_a_copy_of_any_size(shape):
 
 def test_drawing_leaves_the_photo_above_the_strip_and_contrasts_in_it():
     photo = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
-    drawn = TASK.draw(photo, ClassScores(NAMES, (0.1, 0.7, 0.1, 0.1)))
+    drawn = TASK.postprocess.draw(photo, ClassScores(NAMES, (0.1, 0.7, 0.1, 0.1)))
     assert np.array_equal(drawn[:255], photo[:255])
     strip = drawn[-30:]
     assert strip.min() == 16
     assert strip.max() == 255
-    assert not np.array_equal(drawn, TASK.draw(photo, ClassScores(NAMES, (0.7, 0.1, 0.1, 0.1))))
+    assert not np.array_equal(drawn, TASK.postprocess.draw(photo, ClassScores(NAMES, (0.7, 0.1, 0.1, 0.1))))
 
 
 def test_a_long_name_is_cut_to_the_width():
     task = Classify(("an extremely long name of a class that no picture of this size can hold at all", "b"))
-    drawn = task.draw(np.zeros((200, 200, 3), np.uint8), ClassScores(task.classes, (0.9, 0.1)))
+    drawn = task.postprocess.draw(np.zeros((200, 200, 3), np.uint8), ClassScores(task.classes, (0.9, 0.1)))
     written = np.asarray(Image.fromarray(drawn).convert("L"))[-18:]
     assert written[:, -4:].max() <= 16

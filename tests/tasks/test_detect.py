@@ -9,13 +9,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pellucid.checkpoint import Manifest, save_model
 from pellucid.config import TrainConfig
 from pellucid.data.augment import Augment, draw_matrices, tiled, warp
 from pellucid.data.boxes import Box, Boxes
 from pellucid.errors import UsageError
 from pellucid.metrics.detection import Detections
+from pellucid.models.base import build_model
+from pellucid.prediction import load
+from pellucid.predictions.detect import FoundBoxes
 from pellucid.preprocess import Preprocess
-from pellucid.tasks.detect import Detect, FoundBoxes
+from pellucid.tasks.detect import Detect
 from pellucid.types import Record, Tile
 
 TASK = Detect(("bee", "wasp"))
@@ -93,6 +97,20 @@ def test_a_blend_has_the_boxes_of_both_but_learns_nothing_of_what_is_faint():
     assert mixed["ignored"].tolist() == [[False, True], [False, False]]
 
 
+def test_balanced_boxes_of_all_classes_count_the_same_in_all():
+    """Three wasps and one bee: 4 / (2·3) and 4 / (2·1)."""
+    square = (8.0, 8.0, 24.0, 24.0)
+    found = targets(Boxes.of([(square, 0), *[(square, 1)] * 3]))
+    settings, task = TrainConfig(class_weights="balanced"), dataclasses.replace(TASK, counts=(1, 3))
+    soft = task.soften(found, settings)
+    torch.testing.assert_close(soft["weights"], torch.tensor([[2.0, 2 / 3, 2 / 3, 2 / 3]]))
+    mixed = task.mix(soft, torch.tensor([0]), torch.tensor([0.5]))
+    torch.testing.assert_close(mixed["weights"], soft["weights"].repeat(1, 2))
+    assert "weights" not in task.soften(found, TrainConfig())
+    with pytest.raises(UsageError, match="training images"):
+        TASK.soften(found, settings)
+
+
 def candidates(rows, size=64):
     """Decoded outputs of one image: (xyxy, score, label)."""
     xyxy = torch.tensor([row[0] for row in rows], dtype=torch.float32)[None]
@@ -151,9 +169,9 @@ def test_a_box_belongs_to_the_tile_that_its_centre_lies_in():
 def test_drawn_boxes_have_their_colour_where_they_are_and_a_tab():
     photo = np.full((200, 300, 3), 90, np.uint8)
     found = FoundBoxes(TASK.classes, Detections(np.array([[50.0, 60, 150, 160]]), np.array([0.9]), np.array([1])))
-    drawn = TASK.draw(photo, found)
+    drawn = TASK.postprocess.draw(photo, found)
     assert drawn.shape == photo.shape
-    assert drawn[100, 50].tolist() == TASK.colors()[1].tolist()
+    assert drawn[100, 50].tolist() == TASK.postprocess.colors()[1].tolist()
     assert (drawn[100, 60:140] == 90).all()
     assert (drawn[48:60, 52:90] != 90).any()
 
@@ -163,12 +181,12 @@ def test_nothing_found_is_said_and_drawn_as_the_photo():
     photo = np.full((200, 300, 3), 90, np.uint8)
     assert nothing.text() == "nothing"
     assert nothing.to_json() == {"boxes": []}
-    assert np.array_equal(TASK.draw(photo, nothing), photo)
+    assert np.array_equal(TASK.postprocess.draw(photo, nothing), photo)
 
 
 def test_masks_cannot_be_saved_of_boxes():
     with pytest.raises(UsageError, match="--save has no effect where the task is to detect"):
-        TASK.save(None, Path("a.png"))
+        TASK.postprocess.save(None, Path("a.png"))
 
 
 def test_errors_are_counted_from_the_threshold_that_was_learnt():
@@ -180,3 +198,19 @@ def test_errors_are_counted_from_the_threshold_that_was_learnt():
         details = metric.scores().details
         assert (details["confusion"][0][0], details["threshold"]) == (hits, threshold)
         assert metric.learnt() == {"threshold": pytest.approx(0.9)}
+
+
+@pytest.mark.parametrize("one_to_one", [False, True])
+def test_boxes_of_a_network_one_to_one_are_not_suppressed(one_to_one, tmp_path):
+    """Neither in figures, nor in predictions of the model file."""
+    path = tmp_path / "model.safetensors"
+    model = build_model("yolo_n", 2, share=0.25, one_to_one=one_to_one)
+    save_model(path, model, Manifest("detect", TASK.classes, PREPROCESS))
+    label = Boxes.of([((0, 0, 64, 64), 0), ((0, 2, 64, 66), 0)])
+    rows = [((0, 16, 32, 48), 0.9, 0), ((0, 17, 32, 49), 0.8, 0)]  # two objects, IoU 0.94
+    metric = TASK.suited(model).metric()
+    metric.add(candidates(rows), targets(label, photo=(64, 128)))
+    assert metric.scores().metrics["ar"] == pytest.approx(1.0 if one_to_one else 0.5)
+    decoded = {name: value[0].numpy() for name, value in candidates(rows).items()}
+    said = load(path).postprocess.prediction(decoded, PREPROCESS.frame(64, 128))
+    assert said.text() == ("2 bee" if one_to_one else "1 bee")

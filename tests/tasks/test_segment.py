@@ -94,7 +94,7 @@ def test_a_prediction_is_in_the_photos_own_pixels():
     assert said["areas"]["bar"] == {"pixels": 16, "share": pytest.approx(16 / 96), "score": 0.75}
     assert "disc" not in said["areas"]
     assert found.to_row() == pytest.approx({"background": 80 / 96, "disc": 0.0, "bar": 16 / 96})
-    assert tuple(found.to_row()) == TASK.columns
+    assert tuple(found.to_row()) == TASK.postprocess.columns
 
 
 def test_the_background_stays_clear_and_classes_are_named_below():
@@ -102,13 +102,13 @@ def test_the_background_stays_clear_and_classes_are_named_below():
     labels[10:20, 10:30] = 1
     photo = np.full((40, 60, 1), 100, np.uint8)
     found = TASK.prediction(decoded(labels), Frame((40, 60), (40, 60), (1, 1), (0, 0)))
-    drawn = TASK.draw(photo, found)
+    drawn = TASK.postprocess.draw(photo, found)
     assert drawn.shape[0] > 40
     assert drawn.shape[1:] == (60, 3)
     assert (drawn[:9, :, :] == 100).all()
-    assert (drawn[12:18, 12:28] == (100 * 0.5 + TASK.colors()[1] * 0.5 + 0.5).astype(np.uint8)).all()
-    assert (drawn[10, 29] == TASK.colors()[1]).all()  # the outline
-    coloured = Segment(("sky", "road")).draw(photo, found)
+    assert (drawn[12:18, 12:28] == (100 * 0.5 + TASK.postprocess.colors()[1] * 0.5 + 0.5).astype(np.uint8)).all()
+    assert (drawn[10, 29] == TASK.postprocess.colors()[1]).all()  # the outline
+    coloured = Segment(("sky", "road")).postprocess.draw(photo, found)
     assert not (coloured[:9] == 100).any(axis=2).all()
 
 

@@ -174,7 +174,7 @@ def test_a_channel_that_never_varies_can_be_divided_by(image_folder):
 
 def settled(settings: TrainConfig, pace=None, images: int = 1000):
     given = Draft({}, PREPROCESS, dataclasses.replace(settings, size=32), {"model": "compact: so"})
-    return settle(given, Classify(("a", "b")), PREPROCESS, images, 1000, pace=pace)
+    return settle(given, Classify(("a", "b")), PREPROCESS, images, build_model("net", 2), pace=pace)
 
 
 def test_the_length_of_a_run():

@@ -22,7 +22,7 @@ FILLED = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.02}
 def test_orthogonalised_matrices_keep_directions_and_lose_lengths(rows, ratio, tall, seed):
     matrix = torch.randn(rows, math.ceil(rows * ratio), generator=torch.Generator().manual_seed(seed))
     matrix = matrix.mT if tall else matrix
-    found = orthogonalise(matrix)
+    (found,) = orthogonalise([matrix])
     assert found.shape == matrix.shape
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     middle = left.mT @ found @ right.mT  # diagonal: the directions are those of the matrix

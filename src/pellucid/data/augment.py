@@ -1,7 +1,8 @@
 """Batched augmentation of images together with their targets; every draw comes from an explicit generator.
 
 Geometry is one affine map an image, applied by one `grid_sample` for the whole batch; the same matrices move the
-targets (`task.move`). Draws are made on the CPU, so a GPU sees the same ones.
+targets (`task.move`). Light is one affine map of the channels an image. Draws are made on the CPU, so a GPU sees the
+same ones.
 """
 
 import math
@@ -12,7 +13,18 @@ from jaxtyping import Float, Int, Shaped
 from torch import Generator, Tensor
 from torch.nn import functional
 
-__all__ = ["Augment", "blend", "draw_matrices", "draw_partners", "draw_size", "erase", "recolor", "tiled", "warp"]
+__all__ = [
+    "Augment",
+    "blend",
+    "draw_matrices",
+    "draw_partners",
+    "draw_size",
+    "erase",
+    "recolor",
+    "tiled",
+    "warp",
+    "warp_tiled",
+]
 
 CELL = 32
 """Pixels in which the side of a view changes: the greatest stride of a network."""
@@ -100,21 +112,76 @@ def warp(
     grey: float | None = None,
 ) -> Float[Tensor, "n c rows columns"]:
     """Images sampled at the mapped positions; beyond the border lies this grey, or the mirrored picture."""
-    grid = functional.affine_grid(matrices.to(images), [*images.shape[:2], *size], align_corners=False)
+    grid = _grid(*_positions(matrices, size, images))
     if grey is None:
         return functional.grid_sample(images, grid, mode=mode, padding_mode="reflection", align_corners=False)
     return functional.grid_sample(images - grey, grid, mode=mode, padding_mode="zeros", align_corners=False) + grey
 
 
+def warp_tiled(
+    images: Float[Tensor, "n c h w"],
+    order: Int[Tensor, "n 4"],
+    matrices: Float[Tensor, "n 2 3"],
+    size: tuple[int, int],
+    *,
+    grey: float,
+) -> Float[Tensor, "n c rows columns"]:
+    """What `warp` shows of `tiled` images, but for the seams, where neighbours do not blend.
+
+    Nothing is tiled: every position among four images becomes one in a strip of all images, which lie under one
+    another there, and a position outside the four one beside the strip.
+    """
+    count, _, height, width = images.shape
+    across, down = _positions(matrices, size, images)
+    right, x = _halved(across, width)
+    low, y = _halved(down, height)
+    upper_left, upper_right, lower_left, lower_right = order.to(images)[:, :, None, None].unbind(1)
+    upper, lower = upper_left + (upper_right - upper_left) * right, lower_left + (lower_right - lower_left) * right
+    place = upper + (lower - upper) * low
+    outside = torch.maximum(across.abs().floor(), down.abs().floor())
+    strip = (images - grey).transpose(0, 1).flatten(1, 2).expand(count, -1, -1, -1)
+    grid = _grid(x + 2 * outside, (y + 1 + 2 * place) / count - 1)
+    return functional.grid_sample(strip, grid, padding_mode="zeros", align_corners=False) + grey
+
+
+def _positions(
+    matrices: Float[Tensor, "n 2 3"], size: tuple[int, int], like: Tensor
+) -> tuple[Float[Tensor, "n _ columns"], Float[Tensor, "n rows _"]]:
+    """Where the middles of a view's pixels come from: x and y from -1 to 1, which broadcast to N rows columns.
+
+    Where nothing is turned, x is the same in every row and y in every column, and one of each is all that is computed.
+    """
+    rows, columns = ((2 * torch.arange(side, device=like.device, dtype=like.dtype) + 1) / side - 1 for side in size)
+    (x_of_x, x_of_y, x_of_1), (y_of_x, y_of_y, y_of_1) = matrices.to(like).permute(1, 2, 0)[..., None, None]
+    x, y = x_of_x * columns + x_of_1, y_of_y * rows[:, None] + y_of_1
+    turned = bool(matrices[:, [0, 1], [1, 0]].any())
+    return (x + x_of_y * rows[:, None], y + y_of_x * columns) if turned else (x, y)
+
+
+def _halved(x: Float[Tensor, "n _ _"], side: int) -> tuple[Float[Tensor, "n _ _"], Float[Tensor, "n _ _"]]:
+    """Of positions along two images: in which of them they lie, 0 or 1, and where, from its first pixel to its last."""
+    second = (x + 1).floor().clamp(0, 1)
+    return second, (2 * (x - second) + 1).clamp(1 / side - 1, 1 - 1 / side)
+
+
+def _grid(x: Float[Tensor, "n _ _"], y: Float[Tensor, "n _ _"]) -> Float[Tensor, "n rows columns 2"]:
+    """Positions as `grid_sample` wants them; all x before all y in memory, which is quicker to make and to read."""
+    return torch.stack(torch.broadcast_tensors(x, y), dim=1).permute(0, 2, 3, 1)
+
+
 def recolor(images: Float[Tensor, "n c h w"], strength: float, generator: Generator) -> Float[Tensor, "n c h w"]:
-    """Brightness, contrast and saturation scaled by factors from 1 - strength to 1 + strength; values 0..255."""
-    factors = _uniform(3 * len(images), 1 - strength, 1 + strength, generator).view(3, -1, 1, 1, 1).to(images)
+    """Brightness, contrast and saturation scaled by factors from 1 - strength to 1 + strength; values 0..255.
+
+    Brightness b scales values, contrast k their distance to the mean of the image, saturation s that to the mean of the
+    pixel. Together, `b·k·(s·x + (1 - s)·mean of the pixel) + b·(1 - k)·mean of the image`.
+    """
+    channels = images.shape[1]
+    factors = _uniform(3 * len(images), 1 - strength, 1 + strength, generator).view(3, -1, 1, 1).to(images)
     brightness, contrast, saturation = factors
-    images = images * brightness
-    grey = images.mean(dim=(1, 2, 3), keepdim=True)
-    images = grey + (images - grey) * contrast
-    grey = images.mean(dim=1, keepdim=True)
-    return (grey + (images - grey) * saturation).clamp(0, 255)
+    mixture = saturation * torch.eye(channels).to(images) + (1 - saturation) / channels
+    offset = brightness * (1 - contrast) * images.mean(dim=(1, 2, 3))[:, None, None]
+    changed = torch.baddbmm(offset, brightness * contrast * mixture, images.flatten(2))
+    return changed.view_as(images).clamp(0, 255)
 
 
 def erase(images: Float[Tensor, "n c h w"], share: float, generator: Generator) -> Float[Tensor, "n c h w"]:

@@ -133,7 +133,7 @@ def refuse_ignored(records: Mapping[str, Sequence[Record]], name: str) -> None:
     for here in records.values():
         for record in here:
             label: Any = record.label
-            if any(label.ignored):
+            if any(box.ignored for box in label):
                 raise UsageError(
                     f"{record.name} has an object to ignore, and {name} knows none. "
                     "Choose voc, coco-boxes or csv-boxes."

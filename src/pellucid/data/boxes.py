@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["Box", "Boxes", "Xyxy", "box_area", "fitted"]
+__all__ = ["Box", "Boxes", "ScoredBoxes", "Xyxy", "box_area", "fitted"]
 
 Xyxy = tuple[float, float, float, float]
 
@@ -14,12 +14,14 @@ SIDES = ("left", "top", "right", "bottom")
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One object: `xyxy` in the photo's own pixels, the index of its class, and the area that its annotation gives."""
+    """One object: `xyxy` in the photo's own pixels, the index of its class, and the area that its annotation gives; the
+    score, where a model says so."""
 
     xyxy: Xyxy
     label: int
     ignored: bool = False
     area: float | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,21 @@ class Boxes:
     def renumbered(self, places: Sequence[int]) -> "Boxes":
         """These boxes after class `i` became class `places[i]`."""
         return replace(self, labels=tuple(places[label] for label in self.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBoxes:
+    """What a model says of an image: boxes with their scores, written by the formats that have a place for these."""
+
+    boxes: Boxes
+    scores: tuple[float, ...]
+
+    def __iter__(self) -> Iterator[Box]:
+        """The objects one by one."""
+        return (replace(box, score=score) for box, score in zip(self.boxes, self.scores, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
 
 
 def box_area(xyxy: Xyxy) -> float:

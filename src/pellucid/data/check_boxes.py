@@ -19,6 +19,8 @@ from pellucid.data.finding import Finding, many
 __all__ = ["BoxedPhoto", "box_findings"]
 
 STRIDES = (8, 16, 32)
+SIDES = (320, 640)  # pixels, of the square that a photo is letterboxed into
+FIELD = 892  # pixels that any cell of yolo_n, yolo_s and yolo_m sees along an axis, at least
 GRID = 7  # cells on a side of YOLO v1
 SAME = 0.95  # IoU from which two boxes of one class are taken for one object
 TINY = 2.0  # pixels
@@ -50,6 +52,7 @@ def box_findings(classes: Sequence[str], photos: Sequence[BoxedPhoto]) -> Iterat
         rows = [(at, *photo.size, *box.xyxy) for at, photo in enumerate(photos) for box in photo.learnt]
         boxes = np.array(rows, float)
         yield _sizes(boxes[:, 3:])
+        yield _seen(boxes)
         yield _strides(boxes)
         yield _grid(boxes)
 
@@ -125,6 +128,17 @@ def _sizes(xyxy: Float[ndarray, "boxes 4"]) -> Finding:
     shares = ", ".join(f"{(longer < stride).mean():.1%} below {stride}" for stride in STRIDES)
     text = f"Longer side of boxes: {np.median(longer):.0f} pixels in the median, {shares}"
     return Finding("info", "box-sizes", f"{text} (less than one cell of that stride).")
+
+
+def _seen(boxes: Float[ndarray, "boxes 7"]) -> Finding:
+    """How long they are where the photo is letterboxed, beside a cell and beside what a cell sees."""
+    longer = (boxes[:, 5:] - boxes[:, 3:5]).max(axis=1) / boxes[:, 1:3].max(axis=1)
+    said = []
+    for side in SIDES:
+        small = (side * longer < STRIDES[0]).mean()
+        said.append(f"{side * np.median(longer):.0f} in the median and {small:.1%} below {STRIDES[0]} in {side} pixels")
+    sees = f"a cell of yolo_n, yolo_s or yolo_m sees {FIELD} or more, so each of them whole"
+    return Finding("info", "box-field", f"Longer side of boxes of letterboxed photos: {', '.join(said)}; {sees}.")
 
 
 def _strides(boxes: Float[ndarray, "boxes 7"]) -> Finding:

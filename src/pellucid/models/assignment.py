@@ -71,6 +71,16 @@ class Matches:
     """Whether a point that serves no object is background."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The points that each object would take, the best first: all that is looked at from there on."""
+
+    points: Int[Tensor, "n m k"]
+    ranks: Float[Tensor, "n m k"]
+    made: Bool[Tensor, "n m k"]
+    """Whether the object takes the point at all: it may want fewer."""
+
+
 def matches(
     xyxy: Float[Tensor, "n a 4"], scores: Float[Tensor, "n a classes"], anchors: Anchors, targets: Mapping[str, Tensor]
 ) -> Matches:
@@ -78,15 +88,15 @@ def matches(
     boxes, labels = targets["xyxy"], targets["labels"]
     present, ignored = labels >= 0, targets["ignored"]
     overlaps = overlap_table(boxes, xyxy)
-    every = labels.clamp(min=0)[:, :, None].expand_as(overlaps)
-    x, y = anchors.points.unbind(-1)
+    images = torch.arange(len(labels), device=labels.device)[:, None]
+    x, y = anchors.points.T.contiguous()
     middles = (boxes[:, :, :2] + boxes[:, :, 2:]) / 2
     distances = torch.hypot(x - middles[:, :, :1], y - middles[:, :, 1:])
     return Matches(
         overlaps,
-        scores.transpose(1, 2).gather(1, every),
+        scores.transpose(1, 2)[images, labels.clamp(min=0)],
         distances / anchors.strides,
-        _inside_or_nearest(boxes, anchors.points, distances) & (present & ~ignored)[:, :, None],
+        _inside_or_nearest(boxes, present & ~ignored, (x, y), distances),
         background(overlaps, present, ignored),
     )
 
@@ -98,14 +108,19 @@ def overlap_table(boxes: Float[Tensor, "n m 4"], xyxy: Float[Tensor, "n a 4"]) -
 
 
 def _inside_or_nearest(
-    boxes: Float[Tensor, "n m 4"], points: Float[Tensor, "a 2"], distances: Float[Tensor, "n m a"]
+    boxes: Float[Tensor, "n m 4"],
+    learnt: Bool[Tensor, "n m"],
+    points: tuple[Float[Tensor, " a"], Float[Tensor, " a"]],
+    distances: Float[Tensor, "n m a"],
 ) -> Bool[Tensor, "n m a"]:
-    """Of equally near points the first, which is of the finest level."""
-    x, y = points.unbind(-1)
+    """Of objects that are learnt; of equally near points the first, which is of the finest level."""
+    x, y = points
     left, top, right, bottom = boxes[..., None].unbind(2)
-    inside = (x > left) & (x < right) & (y > top) & (y < bottom)
-    nearest = torch.arange(len(points), device=points.device) == distances.argmin(-1, keepdim=True)
-    return torch.where(inside.any(-1, keepdim=True), inside, nearest)
+    depth = torch.minimum(torch.minimum(x - left, right - x), torch.minimum(y - top, bottom - y))
+    inside = depth * learnt[:, :, None] > 0
+    nearest = distances.argmin(-1, keepdim=True)
+    lonely = (learnt & (depth.amax(-1) <= 0))[:, :, None]
+    return inside.scatter(-1, nearest, inside.gather(-1, nearest) | lonely)
 
 
 def background(
@@ -126,14 +141,14 @@ def task_aligned(found: Matches, *, top: int = 10, alpha: float = 0.5, beta: flo
     Their shares are `t`, scaled so that the greatest of an object is the greatest IoU that a point of it has
     (equation 6).
     """
-    aligned = found.scores**alpha * found.overlaps**beta
+    aligned = found.scores**alpha * (found.overlaps ** (beta / 2)).square()  # cubes are fast, sixth powers are not
     rank = torch.where(found.allowed, aligned + CLOSENESS / (1 + found.steps), -1)
-    claims = _among_best(rank, torch.full_like(rank[..., 0], top), top) & found.allowed
-    objects = _settled(claims, rank, found.overlaps)
-    won = _won(objects, len(rank[0]))
+    claims = _claims(rank, torch.full_like(rank[..., 0], top), top)
+    aligned, overlaps = (table.gather(2, claims.points) for table in (aligned, found.overlaps))
+    objects, won = _settled(claims, overlaps, len(rank[0, 0]))
     greatest = (aligned * won).amax(-1, keepdim=True)
-    scale = (found.overlaps * won).amax(-1, keepdim=True) / torch.where(greatest > 0, greatest, 1)
-    return Assignment(objects, (aligned * won * scale).amax(1), found.counted | (objects >= 0))
+    scale = (overlaps * won).amax(-1, keepdim=True) / torch.where(greatest > 0, greatest, 1)
+    return _assigned(found, claims, objects, aligned * won * scale)
 
 
 def dynamic_soft(found: Matches, *, top: int = 13, reach: float = 3.0) -> Assignment:
@@ -148,34 +163,43 @@ def dynamic_soft(found: Matches, *, top: int = 13, reach: float = 3.0) -> Assign
     cost = entropy * gap - 3 * found.overlaps.clamp(min=1e-7).log() + 10 ** (found.steps - reach).clamp(max=10)
     rank = torch.where(found.allowed, 1 / (1 + cost), -1)
     best = (found.overlaps * found.allowed).topk(min(top, rank.shape[-1])).values
-    claims = _among_best(rank, best.sum(-1).floor().clamp(min=1), top) & found.allowed
-    objects = _settled(claims, rank, rank)
-    return Assignment(objects, (found.overlaps * _won(objects, len(rank[0]))).amax(1), found.counted | (objects >= 0))
+    claims = _claims(rank, best.sum(-1).floor().clamp(min=1), top)
+    objects, won = _settled(claims, claims.ranks, len(rank[0, 0]))
+    return _assigned(found, claims, objects, found.overlaps.gather(2, claims.points) * won)
 
 
-def _among_best(rank: Float[Tensor, "n m a"], count: Float[Tensor, "n m"], most: int) -> Bool[Tensor, "n m a"]:
-    """Whether a point is among the `count` of highest rank of its object, `most` at most."""
-    places = rank.topk(min(most, rank.shape[-1])).indices
-    chosen = torch.arange(places.shape[-1], device=rank.device) < count[..., None]
-    return torch.zeros_like(rank, dtype=torch.bool).scatter(-1, places, chosen)
+def _claims(rank: Float[Tensor, "n m a"], count: Float[Tensor, "n m"], most: int) -> Claims:
+    """The `count` points of highest rank of each object, `most` at most, and none of rank below 0."""
+    ranks, points = rank.topk(min(most, rank.shape[-1]))
+    within = torch.arange(points.shape[-1], device=rank.device) < count[..., None]
+    return Claims(points, ranks, within & (ranks >= 0))
 
 
 def _settled(
-    claims: Bool[Tensor, "n m a"], rank: Float[Tensor, "n m a"], merit: Float[Tensor, "n m a"]
-) -> Int[Tensor, "n a"]:
-    """The object that gets each point: the one of greatest merit among those that claim it; -1 where none does.
+    claims: Claims, merit: Float[Tensor, "n m k"], many: int
+) -> tuple[Int[Tensor, "n a"], Bool[Tensor, "n m k"]]:
+    """The object that gets each of so many points, -1 where none claims it, and which claims are met.
 
-    Before merit counts whether the point is the object's very best: a small object keeps a point within a large one.
+    A point goes to the object of greatest merit, of equal ones the first. Before merit counts whether the point is the
+    object's very best: a small object keeps a point within a large one.
     """
-    first = claims & (rank == rank.amax(-1, keepdim=True))
-    bids = torch.where(claims, merit + first, -1)
-    greatest, objects = bids.max(1)
-    return torch.where(greatest >= 0, objects, -1)
+    bids = torch.where(claims.made, merit + (claims.ranks == claims.ranks[..., :1]), -1)
+    places, objects = claims.points.flatten(1), torch.arange(bids.shape[1], device=bids.device)[:, None]
+    highest = bids.new_full((len(bids), many), -1).scatter_reduce(1, places, bids.flatten(1), "amax")
+    leading = claims.made & (bids == highest.gather(1, places).view_as(bids))
+    takers = torch.where(leading, objects, len(objects)).flatten(1)
+    owners = places.new_full(highest.shape, len(objects)).scatter_reduce(1, places, takers, "amin")
+    won = leading & (owners.gather(1, places).view_as(bids) == objects)
+    return torch.where(owners < len(objects), owners, -1), won
 
 
-def _won(objects: Int[Tensor, "n a"], many: int) -> Bool[Tensor, "n m a"]:
-    """Whether an object, of so many, got a point."""
-    return objects[:, None] == torch.arange(many, device=objects.device)[:, None]
+def _assigned(
+    found: Matches, claims: Claims, objects: Int[Tensor, "n a"], shares: Float[Tensor, "n m k"]
+) -> Assignment:
+    """`shares` are those of the claims, 0 where another object has the point."""
+    by_point = torch.zeros_like(objects, dtype=shares.dtype)
+    by_point = by_point.scatter_add(1, claims.points.flatten(1), shares.flatten(1))
+    return Assignment(objects, by_point, found.counted | (objects >= 0))
 
 
 ASSIGNERS: Mapping[str, Callable[..., Assignment]] = {"task_aligned": task_aligned, "dynamic_soft": dynamic_soft}

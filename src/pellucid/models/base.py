@@ -25,6 +25,7 @@ __all__ = [
     "Feature",
     "at_least_one",
     "build_model",
+    "weights_of",
 ]
 
 MOST_CLASSES = 255
@@ -67,11 +68,17 @@ class AbstractModel(nn.Module, ABC):
     `forward` gives raw outputs; it reads neither `self.training` nor a target. `task` is the name of the task it
     serves, `rule` how a photo comes to its size where nothing else is said, `size` the side of the square image in
     pixels it is meant for (of a class, or of an instance whose arguments set it), `fixed_size` whether it takes no
-    other, `head` the prefix (or prefixes) of the parameters whose shape depends on the classes, `aliases` what parts
-    of our parameter names are called in published files (`{"linear": "fc"}` reads `linear.bias` as `fc.bias`).
+    other, `side_unit` what its argument `side` must be a multiple of (0: it has none), `head` the prefix (or prefixes)
+    of the parameters whose shape depends on the classes, `aliases` what parts of our parameter names are called in
+    published files (`{"linear": "fc"}` reads `linear.bias` as `fc.bias`).
+
+    `defaults` are the settings of a training that it learns best with, each with the reason.
 
     A model may be built on another of the catalogue: `ancestor` is its name, `inherits` maps the parts whose weights
     are taken over to what they are called here (`{"conv1": "backbone.conv1"}`); what it does not name stays behind.
+
+    `known` are numbers that its task is to know before it learns any: `{"overlap": 1.0}`, the IoU beyond which boxes
+    suppress each other, says that those of a detector never need to.
 
     `architecture` is set by `build_model`: the name and arguments that build the same network again.
     """
@@ -80,11 +87,14 @@ class AbstractModel(nn.Module, ABC):
     rule: ClassVar[Rule]
     size: int = 224
     fixed_size: ClassVar[bool] = False
+    side_unit: ClassVar[int] = 0
+    defaults: Mapping[str, tuple[Any, str]] = MappingProxyType({})
     head: ClassVar[str | tuple[str, ...]]
     aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
     ancestor: str = ""
     inherits: ClassVar[Mapping[str, str]] = MappingProxyType({})
     features: tuple[Feature, ...] = ()
+    known: Mapping[str, float] = MappingProxyType({})
     architecture: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
@@ -182,7 +192,8 @@ class AbstractDetector(AbstractModel):
 
         Of the targets, `xyxy` (float32 N M 4) are boxes in network pixels, `labels` (int64 N M) class indices, -1 where
         an image has fewer than M boxes, and `ignored` (bool N M) says of which nothing is learnt. `size` (int64 N 2) is
-        the height and width of the network's view.
+        the height and width of the network's view. Where there are `weights` (float32 N M), an object counts that much
+        instead of 1.
         """
 
     @abstractmethod
@@ -194,9 +205,17 @@ def at_least_one(targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Targets with a row that says that there is no object, where no image of the batch has one."""
     if targets["labels"].shape[1]:
         return targets
-    row = {"xyxy": (0, 0, 0, 1), "labels": (0, 1), "ignored": (0, 1)}
-    fill = {"xyxy": 0.0, "labels": -1, "ignored": False}
-    return {**targets, **{name: functional.pad(targets[name], row[name], value=fill[name]) for name in row}}
+    row = {"xyxy": (0, 0, 0, 1), "labels": (0, 1), "ignored": (0, 1), "weights": (0, 1)}
+    fill = {"xyxy": 0.0, "labels": -1, "ignored": False, "weights": 1.0}
+    padded = {name: functional.pad(targets[name], row[name], value=fill[name]) for name in row.keys() & targets.keys()}
+    return {**targets, **padded}
+
+
+def weights_of(targets: Mapping[str, Tensor], objects: Int[Tensor, "n places"]) -> Float[Tensor, "n places"]:
+    """What the objects of these indices count; 1 where the index is -1, or nothing was said."""
+    if "weights" not in targets:
+        return torch.ones_like(objects, dtype=torch.float32)
+    return torch.where(objects < 0, 1.0, targets["weights"].gather(1, objects.clamp(min=0)))
 
 
 def _pixel_cross_entropy(log_probs: Float[Tensor, "n classes h w"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pellucid.errors import UsageError
 from pellucid.models.assignment import background, overlap_table
-from pellucid.models.base import at_least_one
+from pellucid.models.base import at_least_one, weights_of
 from pellucid.ops.boxes import cxcywh_of_xyxy, iou, xyxy_of_cxcywh
 
 __all__ = ["GridHead", "signed_root"]
@@ -96,13 +96,14 @@ class GridHead(nn.Module):
         onehot = functional.one_hot(labels, probs.shape[-1])
         xy = (boxes[..., :2] - goals[..., :2]).square().sum(-1)
         wh = (signed_root(boxes[..., 2:4]) - goals[..., 2:].clamp(min=0).sqrt()).square().sum(-1)
-        images = len(cells)
+        images, weights = len(cells), weights_of(targets, objects)
+        own = responsible * weights[..., None]
         return {
-            "xy": COORD * (xy * responsible).sum() / images,
-            "wh": COORD * (wh * responsible).sum() / images,
-            "object": ((boxes[..., 4] - overlaps).square() * responsible).sum() / images,
+            "xy": COORD * (xy * own).sum() / images,
+            "wh": COORD * (wh * own).sum() / images,
+            "object": ((boxes[..., 4] - overlaps).square() * own).sum() / images,
             "no_object": NO_OBJECT * (boxes[..., 4].square() * (counted & ~responsible)).sum() / images,
-            "class": ((probs - onehot).square().sum(-1) * (objects >= 0)).sum() / images,
+            "class": ((probs - onehot).square().sum(-1) * (objects >= 0) * weights).sum() / images,
         }
 
     def owners(self, targets: Mapping[str, Tensor]) -> Int[Tensor, "n cells"]:

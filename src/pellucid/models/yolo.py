@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from pellucid.errors import UsageError
 from pellucid.models.assignment import ASSIGNERS, Anchors, Assignment, Matches, matches, task_aligned
-from pellucid.models.base import AbstractDetector, at_least_one
+from pellucid.models.base import AbstractDetector, at_least_one, weights_of
 from pellucid.models.compact import ConvUnit
 from pellucid.models.pyramid import Pyramid, Trunk, padded
 from pellucid.ops.boxes import giou
@@ -91,6 +91,7 @@ class Yolo(AbstractDetector):
         self.pyramid = Pyramid([feature.channels for feature in self.trunk.features[1:]], neck)
         self.heads = nn.ModuleList(LevelHead(neck, classes) for _ in STRIDES)
         self.singles = nn.ModuleList(LevelHead(neck, classes) for _ in STRIDES if one_to_one)
+        self.known = {"overlap": 1.0} if one_to_one else {}
         self.features = tuple(replace(feature, name=f"trunk.{feature.name}") for feature in self.trunk.features)
 
     def stages(self, x: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:
@@ -130,7 +131,7 @@ class Yolo(AbstractDetector):
 def _joined(outputs: dict[str, Tensor], prefix: str) -> tuple[Float[Tensor, "n a c"], Float[Tensor, "n a 4"], Anchors]:
     """Logits and distances of all levels as rows, and where these are."""
     logits, distances = (
-        torch.cat([outputs[f"{prefix}{name}{stride}"].float().flatten(2) for stride in STRIDES], dim=2).transpose(1, 2)
+        torch.cat([outputs[f"{prefix}{name}{stride}"].flatten(2).transpose(1, 2) for stride in STRIDES], dim=1).float()
         for name in ("logits", "distances")
     )
     return logits, distances, anchors_of({stride: outputs[f"{prefix}logits{stride}"] for stride in STRIDES})
@@ -165,13 +166,16 @@ def _branch_loss(
         given = assign(matches(xyxy, logits.sigmoid(), anchors, targets))
     objects = given.objects.clamp(min=0)
     labels = targets["labels"].gather(1, objects).clamp(min=0)
-    goals = functional.one_hot(labels, logits.shape[-1]) * given.shares[..., None]
-    entropies = functional.binary_cross_entropy_with_logits(logits, goals, reduction="none")
+    own = logits.gather(2, labels[..., None]).squeeze(2)
+    # The entropy of a logit x and its goal t is softplus(x) - t·x, and t is 0 but for the point's own class.
+    entropies = functional.softplus(logits).sum(dim=2) - given.shares * own
     sides = targets["xyxy"].gather(1, objects[..., None].expand_as(xyxy))
-    total = given.shares.sum().clamp(min=1)
+    weights = weights_of(targets, given.objects)
+    shares = given.shares * weights
+    total = shares.sum().clamp(min=1)
     return {
-        "class": (entropies * given.counted[..., None]).sum() / total,
-        "box": BOX_SHARE * ((1 - giou(xyxy, sides)) * given.shares).sum() / total,
+        "class": (entropies * given.counted * weights).sum() / total,
+        "box": BOX_SHARE * ((1 - giou(xyxy, sides)) * shares).sum() / total,
     }
 
 

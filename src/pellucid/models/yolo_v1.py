@@ -70,6 +70,26 @@ def initialise(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
+Defaults = Mapping[str, tuple[Any, str]]
+
+SHOWN: Defaults = {
+    "clip": (10.0, "one image with large boxes must not move everything"),
+    "mosaic": (0.0, "a cell learns one object, and four images have several in a cell"),
+    "shift": (0.2, "as in the paper"),
+    "zoom": (0.8, "as in the paper"),
+}
+PLAIN: Defaults = {
+    "optimizer": ("adamw", "steps of one size for the connected layers and the filters before them"),
+    "lr": (1e-3, "larger ones end in NaN: what the last layer gives is not bounded"),
+    **SHOWN,
+}
+NORMED: Defaults = {
+    "optimizer": ("muon-adamw", "muon for filters behind batch norm, adamw for the connected layers"),
+    **SHOWN,
+}
+"""Settings without and with batch norm. (The paper: momentum 0.9, rates of 1e-3 to 1e-2, weights from ImageNet.)"""
+
+
 class YoloV1(AbstractDetector):
     """Convolutions down to a cell for 64 pixels, then two connected layers that see the whole image.
 
@@ -81,6 +101,7 @@ class YoloV1(AbstractDetector):
 
     size: int = 448
     fixed_size: ClassVar[bool] = True
+    side_unit: ClassVar[int] = STRIDE
     head: ClassVar[str] = "connected.predict"
 
     def __init__(
@@ -99,6 +120,7 @@ class YoloV1(AbstractDetector):
         super().__init__()
         _check_side(side)
         self.size = side
+        self.defaults = NORMED if norm else PLAIN
         self.layers = layers_of(layout, in_channels, width, norm=norm)
         initialise(self.layers)
         last = [one for one in layout if not isinstance(one, str)][-1]
@@ -128,6 +150,8 @@ class ResNetYoloV1(AbstractDetector):
 
     size: int = 448
     fixed_size: ClassVar[bool] = True
+    side_unit: ClassVar[int] = STRIDE
+    defaults: Defaults = PLAIN
     head: ClassVar[str] = "connected.predict"
     inherits: ClassVar[Mapping[str, str]] = MappingProxyType(
         {part: f"backbone.{part}" for part in ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")}

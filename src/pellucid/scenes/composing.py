@@ -12,7 +12,7 @@ from pellucid.scenes.figures import KINDS, Figure, Patch, draw_figure
 from pellucid.scenes.paint import cast_shadow, luma, paint, relief, standing_out
 from pellucid.scenes.sources import backdrop
 
-__all__ = ["CLASSES", "SMALLEST_SIDE", "Instance", "Scene", "scene"]
+__all__ = ["CLASSES", "MOST", "SMALLEST_SIDE", "Instance", "Scene", "scene"]
 
 CLASSES = ("background", *KINDS)
 SMALLEST_SIDE = 16
@@ -48,21 +48,23 @@ class Scene:
     instances: tuple[Instance, ...]
 
 
-def scene(seed: int, size: tuple[int, int], index: int = 0) -> Scene:
+def scene(seed: int, size: tuple[int, int], index: int = 0, *, most: int = MOST) -> Scene:
     """Scene `index` of a seed at a size (height, width): the same arguments give the same bytes.
 
-    It has 1 to 8 figures, of each of which at least 40 % can be seen. A pixel is a figure's when its centre lies in the
+    It has 1 to `most` figures, of each of which at least 40 % can be seen. A pixel is a figure's when its centre lies in the
     shape, which is where half of it or more is painted. Boxes, areas and shares are of what lies in the picture.
     """
     if min(size) < SMALLEST_SIDE:
         raise UsageError(f"A scene cannot be {size[0]}x{size[1]} pixels: both sides are {SMALLEST_SIDE} or more.")
     if min(seed, index) < 0:
         raise UsageError(f"There is no scene {index} of seed {seed}: both are 0 or more.")
+    if not 1 <= most <= MOST:
+        raise UsageError(f"A scene of at most {most} figures: it has room for 1 to {MOST}.")
     rng = np.random.default_rng([seed, index])
     pixels, owners = backdrop(rng, size), np.zeros(size, np.uint8)
     labels = [0]
     areas, visible = np.array([0]), np.array([owners.size])
-    wanted = int(rng.integers(1, MOST + 1))
+    wanted = int(rng.integers(1, most + 1))
     for _ in range(TRIES * wanted):
         figure = draw_figure(rng, size)
         patch = figure.patch(size)

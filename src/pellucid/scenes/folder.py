@@ -9,7 +9,7 @@ from pathlib import Path
 from pellucid.errors import UsageError
 from pellucid.files import write_atomic
 from pellucid.image import write_image
-from pellucid.scenes.composing import CLASSES, scene
+from pellucid.scenes.composing import CLASSES, MOST, scene
 
 __all__ = ["SPLITS", "write_boxed_scenes", "write_scenes"]
 
@@ -42,10 +42,12 @@ def write_scenes(folder: Path, counts: Mapping[str, int], size: tuple[int, int],
         write_image(mask, drawn.labels)
 
 
-def write_boxed_scenes(folder: Path, counts: Mapping[str, int], size: tuple[int, int], seed: int = 0) -> None:
+def write_boxed_scenes(
+    folder: Path, counts: Mapping[str, int], size: tuple[int, int], seed: int = 0, *, most: int = MOST
+) -> None:
     """The same scenes as `images/split/0000.png`, `boxes.csv` (a row a figure) and `classes.txt` without background.
 
-    Boxes and areas are of the pixels that can be seen.
+    Boxes and areas are of the pixels that can be seen. `most` is the number of figures that a scene has at most.
     """
     places = list(_places(counts))
     files = [_path(folder / "images" / place.split, place) for place in places]
@@ -54,7 +56,7 @@ def write_boxed_scenes(folder: Path, counts: Mapping[str, int], size: tuple[int,
     writer = csv.writer(table)
     writer.writerow(HEAD)
     for place, image in zip(places, files, strict=True):
-        drawn = scene(seed, size, place.index)
+        drawn = scene(seed, size, place.index, most=most)
         write_image(image, drawn.pixels)
         name = image.relative_to(folder).as_posix()
         writer.writerows([name, CLASSES[one.label], *one.box, place.split, one.area] for one in drawn.instances)

@@ -4,20 +4,23 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
-from jaxtyping import Int
+import torch
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
 from pellucid.config import TrainConfig
+from pellucid.errors import UsageError
 from pellucid.metrics.intervals import Difference
+from pellucid.models.base import AbstractModel
 from pellucid.panels import Panel
+from pellucid.predictions.base import AbstractPostprocess, AbstractPrediction
 from pellucid.preprocess import Preprocess
 from pellucid.types import Frame, Record, Tile
 
-__all__ = ["AbstractMetric", "AbstractPrediction", "AbstractTask", "Candidate", "Scores"]
+__all__ = ["AbstractMetric", "AbstractTask", "Candidate", "Scores", "arrays"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +70,6 @@ class AbstractMetric(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class AbstractPrediction(ABC):
-    """What a model says of one photo, in the photo's own pixels."""
-
-    @abstractmethod
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-
-    @abstractmethod
-    def to_row(self) -> dict[str, str | float]:
-        """The same as one flat row for CSV."""
-
-    @abstractmethod
-    def text(self) -> str:
-        """What matters of it in a line for people."""
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """A network that might fit: its name, arguments for `build_model`, its side in pixels, and the photos' scale."""
 
@@ -118,8 +104,8 @@ class AbstractTask(ABC):
 
     @property
     @abstractmethod
-    def columns(self) -> tuple[str, ...]:
-        """Those of a prediction as a table row."""
+    def postprocess(self) -> AbstractPostprocess:
+        """The way from decoded outputs to a prediction, which an exported file goes as well."""
 
     @abstractmethod
     def usual(self, side: int) -> tuple[str, str]:
@@ -159,6 +145,17 @@ class AbstractTask(ABC):
         """This task, knowing how often each class occurs in the training records."""
         return dataclasses.replace(self, counts=self.totals(records, marks))
 
+    def balance(self) -> Float[Tensor, " classes"]:
+        """What a class counts so that all count the same: `marks / (classes that occur · marks of the class)`."""
+        if self.counts is None:
+            raise UsageError("Balanced class weights need the training images: use task.counted first.")
+        found = torch.tensor(self.counts, dtype=torch.float64)
+        return (found.sum() / (found > 0).sum() / found.clamp(min=1)).float()
+
+    def suited(self, model: AbstractModel) -> "AbstractTask":
+        """This task, knowing what a model says of itself."""
+        return dataclasses.replace(self, learnt={**model.known, **self.learnt})
+
     @abstractmethod
     def renumbered(self, label: Any, places: Sequence[int]) -> Any:
         """A record's label after class `i` became class `places[i]`."""
@@ -190,21 +187,18 @@ class AbstractTask(ABC):
     ) -> dict[str, Tensor]:
         """The decoded outputs of an image of this size from those of its tiles, which come one after the other."""
 
-    @abstractmethod
     def prediction(self, decoded: dict[str, Tensor], frame: Frame) -> AbstractPrediction:
         """What one image's decoded outputs (without the batch axis) say, in the photo's own pixels."""
-
-    @abstractmethod
-    def draw(self, pixels: Any, prediction: AbstractPrediction) -> Any:
-        """A copy of the photo (uint8 H W C) with the prediction drawn on it, RGB.
-
-        A photo too small to write on is enlarged by a whole factor first.
-        """
-
-    @abstractmethod
-    def save(self, prediction: AbstractPrediction, path: Path) -> None:
-        """Write what a prediction says as files; `path` is that of the main one, with the suffix .png."""
+        return self.postprocess.prediction(arrays(decoded), frame)
 
     @abstractmethod
     def views(self, pixels: Any, target: Any, prediction: AbstractPrediction) -> Sequence[tuple[str, Any]]:
         """Named pictures that show where a prediction errs; `target` is the label, the mask already read."""
+
+
+def arrays(decoded: Mapping[str, Tensor]) -> dict[str, ndarray]:
+    """Decoded outputs as NumPy has them, which knows no bfloat16."""
+    found = {}
+    for name, value in decoded.items():
+        found[name] = (value.float() if value.is_floating_point() else value).detach().cpu().numpy()
+    return found

@@ -2,62 +2,28 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
 from pellucid.config import TrainConfig
-from pellucid.drawing import captioned
 from pellucid.errors import UsageError
+from pellucid.predictions.base import AbstractPrediction
+from pellucid.predictions.classify import ClassPostprocess
 from pellucid.preprocess import Preprocess
-from pellucid.tasks.base import AbstractPrediction, AbstractTask, Candidate
+from pellucid.tasks.base import AbstractTask, Candidate
 from pellucid.tasks.class_metric import ClassMetric
 from pellucid.types import Frame, Record, Tile
 
-__all__ = ["TASKS", "ClassScores", "Classify"]
+__all__ = ["TASKS", "Classify"]
 
 SMALL = 64  # pixels: images up to this side are shown to a network as they are
 MANY = 10_000  # images from which a network of twice the width learns more than it remembers
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScores(AbstractPrediction):
-    """The probs of every class for one photo."""
-
-    classes: tuple[str, ...]
-    probs: tuple[float, ...]
-
-    @property
-    def label(self) -> str:
-        """The class of the greatest prob; of equal ones the first."""
-        return self.classes[self._ranking()[0]]
-
-    @property
-    def score(self) -> float:
-        """The greatest prob."""
-        return max(self.probs)
-
-    def to_json(self) -> dict[str, Any]:
-        """The label, its score, and the five greatest probs."""
-        best = {self.classes[at]: self.probs[at] for at in self._ranking()[:5]}
-        return {"label": self.label, "score": self.score, "probs": best}
-
-    def to_row(self) -> dict[str, str | float]:
-        """The label and its score."""
-        return {"label": self.label, "score": self.score}
-
-    def text(self) -> str:
-        """Both: `bee  0.9312`."""
-        return f"{self.label}  {self.score:.4f}"
-
-    def _ranking(self) -> list[int]:
-        return sorted(range(len(self.probs)), key=lambda at: -self.probs[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +39,9 @@ class Classify(AbstractTask):
     mistakes_title: ClassVar[str] = "Most confident mistakes"
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The label and its score."""
-        return ("label", "score")
+    def postprocess(self) -> ClassPostprocess:
+        """Probs to `ClassScores`."""
+        return ClassPostprocess(self.classes, self.learnt)
 
     def usual(self, side: int) -> tuple[str, str]:
         """`compact` for small images, else `resnet18`."""
@@ -138,14 +104,7 @@ class Classify(AbstractTask):
         rows = rows * (1 - smoothing) + smoothing / classes
         if settings.class_weights == "none":
             return rows
-        return rows * self._balance().to(rows.device)[targets, None]
-
-    def _balance(self) -> Float[Tensor, " classes"]:
-        """`images / (classes that occur · images of the class)`: the mean over the images is 1."""
-        if self.counts is None:
-            raise UsageError("Balanced class weights need the training images: use task.counted first.")
-        found = torch.tensor(self.counts, dtype=torch.float32)
-        return found.sum() / (found > 0).sum() / found.clamp(min=1)
+        return rows * self.balance().to(rows.device)[targets, None]
 
     def move(self, targets: Any, matrices: Tensor, size: tuple[int, int]) -> Any:
         """The targets as they are: a label has no place in the image."""
@@ -171,18 +130,6 @@ class Classify(AbstractTask):
     ) -> dict[str, Tensor]:
         """Refused: a label is that of a whole image, and all of it goes through the network at once."""
         raise UsageError(f"An image of {size[1]}x{size[0]} network pixels is too large to be classified. Lower --size.")
-
-    def prediction(self, decoded: dict[str, Tensor], frame: Frame) -> ClassScores:
-        """The probs of one image."""
-        return ClassScores(self.classes, tuple(decoded["probs"].detach().float().cpu().tolist()))
-
-    def draw(self, pixels: UInt8[ndarray, "h w c"], prediction: Any) -> UInt8[ndarray, "h2 w2 3"]:
-        """The photo with label and score on a dark strip along its lower edge."""
-        return captioned(pixels, f"{prediction.label} {prediction.score:.2f}")
-
-    def save(self, prediction: AbstractPrediction, path: Path) -> None:
-        """Refused: a label is a word."""
-        raise UsageError("--save has no effect where the task is to classify: --json or --csv give the labels.")
 
     def views(self, pixels: Any, target: Any, prediction: AbstractPrediction) -> Sequence[tuple[str, Any]]:
         """The photo alone."""

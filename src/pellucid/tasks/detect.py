@@ -2,35 +2,27 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from pellucid.config import TrainConfig
 from pellucid.data.boxes import Boxes
-from pellucid.drawing import boxed, palette
-from pellucid.errors import UsageError
+from pellucid.drawing import boxed
 from pellucid.metrics.detection import Detections
-from pellucid.ops.boxes import nms
+from pellucid.predictions.detect import BoxPostprocess
 from pellucid.preprocess import Preprocess
-from pellucid.tasks.base import AbstractPrediction, AbstractTask, Candidate
+from pellucid.tasks.base import AbstractTask, Candidate, arrays
 from pellucid.tasks.box_metric import BoxMetric
 from pellucid.types import Frame, Record, Tile
 
-__all__ = ["TASKS", "BoxTargets", "Detect", "FoundBoxes"]
+__all__ = ["TASKS", "BoxTargets", "Detect"]
 
-CANDIDATES = 1000
-"""Boxes of the greatest scores that go into suppression."""
-OVERLAP = 0.6
-"""The IoU beyond which the less sure of two boxes of a class is suppressed."""
-MOST = 300
-"""Boxes that an image may have."""
 JUDGED_SCORE = 0.001
 """Least score of a box that counts in a metric: average precision looks at all of them."""
 VISIBLE = 0.2
@@ -48,37 +40,12 @@ class BoxTargets:
     frames: tuple[Frame, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FoundBoxes(AbstractPrediction):
-    """The objects found in one photo, the surest first, in its own pixels."""
-
-    classes: tuple[str, ...]
-    found: Detections
-
-    def to_json(self) -> dict[str, Any]:
-        """`boxes`: label, score and xyxy of each."""
-        rows = zip(self.found.labels.tolist(), self.found.scores.tolist(), self.found.xyxy.tolist(), strict=True)
-        return {"boxes": [{"label": self.classes[at], "score": score, "xyxy": xyxy} for at, score, xyxy in rows]}
-
-    def to_row(self) -> dict[str, str | float]:
-        """How many of each class."""
-        return dict(zip(self.classes, self._counts(), strict=True))
-
-    def text(self) -> str:
-        """The classes that occur, the most frequent first: `12 RBC, 1 WBC`."""
-        found = sorted(((count, name) for name, count in zip(self.classes, self._counts(), strict=True)), reverse=True)
-        return ", ".join(f"{count} {name}" for count, name in found if count) or "nothing"
-
-    def _counts(self) -> list[int]:
-        return np.bincount(self.found.labels, minlength=len(self.classes)).tolist()
-
-
 @dataclass(frozen=True, slots=True)
 class Detect(AbstractTask):
     """A box around every object, and what it is."""
 
     name: ClassVar[str] = "detect"
-    idle: ClassVar[tuple[str, ...]] = ("dice", "scale", "smoothing", "class_weights", "cutmix")
+    idle: ClassVar[tuple[str, ...]] = ("dice", "scale", "smoothing", "cutmix")
     unit: ClassVar[str] = "boxes"
     pieces: ClassVar[bool] = False
     passes: ClassVar[float] = 1.0
@@ -86,14 +53,9 @@ class Detect(AbstractTask):
     mistakes_title: ClassVar[str] = "Worst images"
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The classes: a row holds their numbers."""
-        return self.classes
-
-    @property
-    def threshold(self) -> float:
-        """The least score of a box that is said: the one of the best F1 on the validation split, else a quarter."""
-        return self.learnt.get("threshold", 0.25)
+    def postprocess(self) -> BoxPostprocess:
+        """Candidate boxes and their scores to `FoundBoxes`."""
+        return BoxPostprocess(self.classes, self.learnt)
 
     def usual(self, side: int) -> tuple[str, str]:
         """`yolo_n`, whatever the side."""
@@ -145,8 +107,11 @@ class Detect(AbstractTask):
         return label.renumbered(places)
 
     def soften(self, targets: BoxTargets, settings: TrainConfig) -> dict[str, Tensor]:
-        """The tensors alone; how sure a box may be is decided where it is assigned."""
-        return targets.tensors
+        """The tensors, and what each box counts; how sure one may be is decided where it is assigned."""
+        if settings.class_weights == "none":
+            return targets.tensors
+        labels = targets.tensors["labels"]
+        return {**targets.tensors, "weights": self.balance().to(labels.device)[labels.clamp(min=0)]}
 
     def move(self, targets: BoxTargets, matrices: Float[Tensor, "n 2 3"], size: tuple[int, int]) -> BoxTargets:
         """The boxes around where the corners of each went, cut at the edge of the view.
@@ -161,14 +126,15 @@ class Detect(AbstractTask):
         seen = width * height / (whole_width * whole_height).clamp(min=1e-9)
         hidden = (seen < VISIBLE) | (torch.minimum(width, height) < NARROW)
         labels = torch.where(width * height > 0, old["labels"], -1)
-        moved = {"xyxy": cut, "labels": labels, "ignored": old["ignored"] | hidden}
+        moved = _packed({"xyxy": cut, "labels": labels, "ignored": old["ignored"] | hidden})
         return replace(targets, tensors={**moved, "size": torch.tensor([size] * len(labels))})
 
     def mix(self, targets: dict[str, Tensor], order: Tensor, share: Tensor) -> dict[str, Tensor]:
         """The boxes of both; of the image that is hardly seen nothing is learnt."""
         own = targets["ignored"] | (share < VISIBLE)[:, None]
         others = targets["ignored"][order] | (1 - share < VISIBLE)[:, None]
-        joined = {name: torch.cat([targets[name], targets[name][order]], dim=1) for name in ("xyxy", "labels")}
+        names = {"xyxy", "labels", "weights"} & targets.keys()
+        joined = {name: torch.cat([targets[name], targets[name][order]], dim=1) for name in names}
         return {**joined, "ignored": torch.cat([own, others], dim=1), "size": targets["size"]}
 
     def tile(self, targets: BoxTargets, order: Int[Tensor, "n 4"]) -> BoxTargets:
@@ -191,18 +157,12 @@ class Detect(AbstractTask):
 
     def _judged(self, decoded: dict[str, Tensor], targets: BoxTargets) -> tuple[list[Detections], list[Boxes]]:
         """What a metric counts: all boxes with any score, and the targets."""
-        images = range(len(targets.boxes))
-        one = ({name: value[place] for name, value in decoded.items()} for place in images)
-        found = [self._found(row, frame, JUDGED_SCORE) for row, frame in zip(one, targets.frames, strict=True)]
+        values, postprocess = arrays(decoded), self.postprocess
+        found = []
+        for place, frame in enumerate(targets.frames):
+            one = {name: value[place] for name, value in values.items()}
+            found.append(postprocess.found(one, frame, JUDGED_SCORE))
         return found, list(targets.boxes)
-
-    def _found(self, decoded: dict[str, Tensor], frame: Frame, least: float) -> Detections:
-        """Candidates of one image after suppression, in the photo's own pixels."""
-        scores, labels, candidates = _greatest(decoded["scores"].float().cpu(), least)
-        xyxy = decoded["xyxy"].float().cpu()[candidates]
-        kept, _, _ = nms(xyxy, scores, labels, OVERLAP, most=MOST)
-        photo = _photo_xyxy(xyxy[kept].double().numpy(), frame)
-        return Detections(photo, scores[kept].double().numpy(), labels[kept].numpy())
 
     def assemble(
         self, parts: Iterable[dict[str, Tensor]], tiles: Sequence[Tile], size: tuple[int, int]
@@ -215,30 +175,12 @@ class Detect(AbstractTask):
             scores.append(part["scores"] * _owned(placed, tile.own)[..., None])
         return {"xyxy": torch.cat(xyxy, dim=1), "scores": torch.cat(scores, dim=1)}
 
-    def prediction(self, decoded: dict[str, Tensor], frame: Frame) -> FoundBoxes:
-        """The boxes of one photo whose score reaches the threshold."""
-        return FoundBoxes(self.classes, self._found(decoded, frame, self.threshold))
-
-    def draw(self, pixels: UInt8[ndarray, "h w c"], prediction: Any) -> UInt8[ndarray, "h2 w2 3"]:
-        """The photo with boxes in the colours of their classes, each with its name and score."""
-        found = prediction.found
-        texts = [f"{self.classes[at]} {score:.2f}" for at, score in zip(found.labels, found.scores, strict=True)]
-        return boxed(pixels, found.xyxy, texts, self.colors()[found.labels])
-
-    def save(self, prediction: Any, path: Path) -> None:
-        """Refused: boxes are numbers, which --json gives."""
-        raise UsageError("--save has no effect where the task is to detect: --json gives the boxes.")
-
     def views(self, pixels: Any, target: Any, prediction: Any) -> Sequence[tuple[str, Any]]:
         """Target and prediction, drawn on the photo."""
-        labels = np.array(target.labels, int)
+        postprocess, labels = self.postprocess, np.array(target.labels, int)
         names = [self.classes[at] for at in target.labels]
-        wanted = boxed(pixels, np.reshape(target.xyxy, (-1, 4)), names, self.colors()[labels])
-        return [("target", wanted), ("prediction", self.draw(pixels, prediction))]
-
-    def colors(self) -> UInt8[ndarray, "classes 3"]:
-        """The colour of each class."""
-        return palette(len(self.classes) + 1)[1:]
+        wanted = boxed(pixels, np.reshape(target.xyxy, (-1, 4)), names, postprocess.colors()[labels])
+        return [("target", wanted), ("prediction", postprocess.draw(pixels, prediction))]
 
 
 def _network_xyxy(label: Boxes, frame: Frame) -> Float[Tensor, "m 4"]:
@@ -247,14 +189,6 @@ def _network_xyxy(label: Boxes, frame: Frame) -> Float[Tensor, "m 4"]:
     xyxy = torch.tensor(label.xyxy, dtype=torch.float64).view(-1, 4)
     scale, offset = xyxy.new_tensor([across, down] * 2), xyxy.new_tensor([left, top] * 2)
     return (xyxy * scale + offset).float()
-
-
-def _photo_xyxy(xyxy: Float[ndarray, "n 4"], frame: Frame) -> Float[ndarray, "n 4"]:
-    """`photo = (network - offset) / scale`, cut at the photo's edges."""
-    (down, across), (top, left) = frame.scale, frame.offset
-    height, width = frame.photo
-    placed = (xyxy - [left, top, left, top]) / [across, down, across, down]
-    return np.clip(placed, 0, [width, height, width, height])
 
 
 def _padded(rows: Sequence[Sequence[Any]], dtype: torch.dtype, value: float) -> Tensor:
@@ -278,14 +212,12 @@ def _sides(xyxy: Float[Tensor, "n m 4"]) -> tuple[Float[Tensor, "n m"], Float[Te
     return width, height
 
 
-def _greatest(
-    scores: Float[Tensor, "candidates classes"], least: float
-) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
-    """Scores from `least` up, the greatest 1,000 of them, with their classes and candidates."""
-    candidates, labels = (scores >= least).nonzero(as_tuple=True)
-    found = scores[candidates, labels]
-    chosen = found.sort(descending=True, stable=True).indices[:CANDIDATES]
-    return found[chosen], labels[chosen], candidates[chosen]
+def _packed(rows: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rows of objects alone, as many an image as the fullest has: most of a mosaic's are out of view."""
+    absent = rows["labels"] < 0
+    most = int((~absent).sum(dim=1).max())
+    places = absent.int().argsort(dim=1, stable=True)[:, :most]
+    return {name: value[torch.arange(len(places))[:, None], places] for name, value in rows.items()}
 
 
 def _owned(xyxy: Float[Tensor, "n k 4"], own: tuple[int, int, int, int]) -> Bool[Tensor, "n k"]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,55 +12,17 @@ from torch import Tensor
 
 from pellucid.config import TrainConfig
 from pellucid.data.augment import tiled, warp
-from pellucid.data.class_table import BACKGROUND
 from pellucid.data.masks import IGNORE
-from pellucid.drawing import legend, overlaid, palette
 from pellucid.errors import UsageError
-from pellucid.image import write_image, write_palette_image
-from pellucid.preprocess import Preprocess, resize_nearest
-from pellucid.tasks.base import AbstractPrediction, AbstractTask, Candidate
+from pellucid.predictions.segment import UNKNOWN, MaskPostprocess
+from pellucid.preprocess import Preprocess
+from pellucid.tasks.base import AbstractTask, Candidate
 from pellucid.tasks.mask_metric import MaskMetric
 from pellucid.types import Frame, Record, Tile
 
-__all__ = ["TASKS", "ClassMask", "Segment"]
+__all__ = ["TASKS", "Segment"]
 
-
-UNKNOWN = (224, 224, 192)  # the colour of ignored pixels in the PASCAL VOC masks
 RIGHT, WRONG = (48, 48, 48), (213, 94, 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassMask(AbstractPrediction):
-    """The class index of every pixel of one photo; `scores` holds the mean score of each class's pixels, 0 without."""
-
-    classes: tuple[str, ...]
-    labels: UInt8[ndarray, "h w"]
-    scores: tuple[float, ...]
-
-    def pixels(self) -> tuple[int, ...]:
-        """Pixels by class."""
-        return tuple(np.bincount(self.labels.ravel(), minlength=len(self.classes)).tolist())
-
-    def to_json(self) -> dict[str, Any]:
-        """The size and, of each class that occurs, its pixels, their share and their mean score."""
-        height, width = self.labels.shape
-        rows = zip(self.classes, self.pixels(), self.scores, strict=True)
-        areas = {
-            name: {"pixels": pixels, "share": pixels / self.labels.size, "score": score}
-            for name, pixels, score in rows
-            if pixels
-        }
-        return {"height": height, "width": width, "areas": areas}
-
-    def to_row(self) -> dict[str, str | float]:
-        """The share of each class."""
-        shares = (pixels / self.labels.size for pixels in self.pixels())
-        return dict(zip(self.classes, shares, strict=True))
-
-    def text(self) -> str:
-        """The classes that occur, the largest first: `Road 30.8%, Sky 17.2%`."""
-        found = sorted(((share, name) for name, share in self.to_row().items() if share), reverse=True)
-        return ", ".join(f"{name} {share:.1%}" for share, name in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +38,9 @@ class Segment(AbstractTask):
     mistakes_title: ClassVar[str] = "Worst images"
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The classes: a row holds their shares."""
-        return self.classes
+    def postprocess(self) -> MaskPostprocess:
+        """Labels and scores of network pixels to `ClassMask`."""
+        return MaskPostprocess(self.classes, self.learnt)
 
     def usual(self, side: int) -> tuple[str, str]:
         """`fcn_compact`, whatever the side."""
@@ -140,13 +101,8 @@ class Segment(AbstractTask):
         }
 
     def _weights(self, settings: TrainConfig) -> Float[Tensor, " classes"]:
-        """1 for every class, or balanced: `pixels / (classes that occur · pixels of the class)`."""
-        if settings.class_weights == "none":
-            return torch.ones(len(self.classes))
-        if self.counts is None:
-            raise UsageError("Balanced class weights need the training images: use task.counted first.")
-        found = torch.tensor(self.counts, dtype=torch.float64)
-        return (found.sum() / (found > 0).sum() / found.clamp(min=1)).float()
+        """1 for every class, or balanced."""
+        return torch.ones(len(self.classes)) if settings.class_weights == "none" else self.balance()
 
     def move(
         self, targets: UInt8[Tensor, "n h w"], matrices: Float[Tensor, "n 2 3"], size: tuple[int, int]
@@ -181,37 +137,11 @@ class Segment(AbstractTask):
                 whole[name][:, top:bottom, left:right] = value[:, rows, columns]
         return whole
 
-    def prediction(self, decoded: dict[str, Tensor], frame: Frame) -> ClassMask:
-        """The class of every pixel of the photo: that of the network pixel its centre falls on."""
-        labels, probs = decoded["labels"].cpu().numpy(), decoded["scores"].cpu().numpy()
-        pixels, sums = np.zeros((2, len(self.classes)))
-        for classes, row in zip(labels, probs, strict=True):
-            pixels += np.bincount(classes, minlength=len(pixels))
-            sums += np.bincount(classes, weights=row, minlength=len(pixels))
-        scores = sums / np.maximum(pixels, 1)
-        return ClassMask(self.classes, resize_nearest(labels, frame.photo), tuple(scores.tolist()))
-
-    def draw(self, pixels: UInt8[ndarray, "h w c"], prediction: Any) -> UInt8[ndarray, "h2 w2 3"]:
-        """The photo under the colours of its classes, over a legend of those that occur."""
-        colors = self.colors()
-        entries = [
-            (name, color)
-            for name, count, color in zip(self.classes, prediction.pixels(), colors, strict=False)
-            if count and color.any()
-        ]
-        return legend(overlaid(pixels, prediction.labels, colors), entries)
-
-    def save(self, prediction: Any, path: Path) -> None:
-        """The mask in class indices, and beside it in colours (`photo.png`, `photo-color.png`), both with one byte a
-        pixel: the second holds the indices of its palette."""
-        write_image(path, prediction.labels)
-        write_palette_image(path.with_stem(f"{path.stem}-color"), prediction.labels, self.colors())
-
     def views(
         self, pixels: UInt8[ndarray, "h w c"], target: UInt8[ndarray, "h w"], prediction: Any
     ) -> Sequence[tuple[str, UInt8[ndarray, "h w c2"]]]:
         """Photo, target, prediction, and where they differ: orange; ignored pixels are pale."""
-        colors = self.colors()
+        colors = self.postprocess.colors()
         wrong = (prediction.labels != target).astype(np.uint8)
         wrong[target == IGNORE] = 2
         errors = np.array([RIGHT, WRONG, UNKNOWN], np.uint8)[wrong]
@@ -221,13 +151,6 @@ class Segment(AbstractTask):
             ("prediction", colors[prediction.labels]),
             ("errors", errors),
         ]
-
-    def colors(self) -> UInt8[ndarray, "256 3"]:
-        """The colour of every value of a mask; black is left for the background."""
-        first = 0 if self.classes[0].lower() == BACKGROUND else 1
-        colors = palette(256 + first)[first:]
-        colors[IGNORE] = UNKNOWN
-        return colors
 
 
 TASKS = {"segment": Segment}

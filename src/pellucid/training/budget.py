@@ -76,7 +76,7 @@ def measure_rate(
     batch = settings.batch or 1
     some = _random_images(records, preprocess.margin(), batch * 4)
     parameters = sum(weight.numel() for weight in model.parameters())
-    filled, _ = fill_settings(settings, task, parameters=parameters, steps=1000)
+    filled, _ = fill_settings(settings, task, parameters=parameters, steps=1000, defaults=model.defaults)
     plan = Plan(dataclasses.replace(filled, save_seconds=1e9), preprocess, WARM_STEPS + TIMED_STEPS)
     loader = Loader(some, task, batch, zoom=filled.zoom or 1.0)
     events = fit(model, task, loader, None, plan, device=best_device(settings.device))

@@ -93,8 +93,14 @@ def draft(
         settings, reasons["model"] = dataclasses.replace(settings, model=name), f"{name}: {why}"
     settings = _fill_size(settings, task, seen, images, reasons)
     arguments = task.arguments(settings.model or "", settings.size or 0, images)
-    architecture = {"name": settings.model, "in_channels": seen.channels, **arguments}
+    architecture = {"name": settings.model, "in_channels": seen.channels, **arguments, **_asked(settings, task)}
     return Draft(architecture, _input(settings, task, seen), settings, reasons)
+
+
+def _asked(settings: TrainConfig, task: AbstractTask) -> dict[str, Any]:
+    """What the constructor of the network is given because of the settings: the side, where it must know it."""
+    model = _declared(settings, task)
+    return {**({"side": settings.size} if model.side_unit else {}), **settings.model_arguments()}
 
 
 def _fill_machine(settings: TrainConfig, reasons: dict[str, str]) -> TrainConfig:
@@ -112,7 +118,7 @@ def _fill_size(
     settings: TrainConfig, task: AbstractTask, seen: Look, images: int, reasons: dict[str, str]
 ) -> TrainConfig:
     filled: dict[str, Any] = {}
-    model = _declared(settings.model or "", task)
+    model = _declared(settings, task)
     _refuse_other_size(model, settings)
     if task.pieces and settings.scale is None:
         filled["scale"] = min(1.0, round(LARGE / 2 / seen.side, 2)) if seen.side > LARGE else 1.0
@@ -127,17 +133,21 @@ def _fill_size(
     return dataclasses.replace(settings, **filled)
 
 
-def _declared(name: str, task: AbstractTask) -> AbstractModel:
+def _declared(settings: TrainConfig, task: AbstractTask) -> AbstractModel:
     """The model without weights, to read what it declares; one that serves another task is refused."""
+    name = settings.model or ""
     with torch.device("meta"):
-        model = build_model(name, 2)
+        model = build_model(name, 2, **settings.model_arguments())
     if model.task != task.name:
         raise UsageError(f"--model {name} is made to {model.task}; this data is labelled to {task.name}.")
     return model
 
 
 def _refuse_other_size(model: AbstractModel, settings: TrainConfig) -> None:
-    if model.fixed_size and settings.size not in (None, model.size):
+    unit = model.side_unit
+    if unit and settings.size is not None and settings.size % unit:
+        raise UsageError(f"--size is {settings.size}; {settings.model} takes multiples of {unit}.")
+    if model.fixed_size and not unit and settings.size not in (None, model.size):
         raise UsageError(f"--size is {settings.size}, but {settings.model} takes {model.size} only. Leave --size out.")
 
 
@@ -164,7 +174,9 @@ def _from_origin(settings: TrainConfig, task: AbstractTask, origin: Origin, seen
     """The network of some weights, or one that is built on it, which is shown what its task shows."""
     name = str(origin.architecture["name"])
     chosen = settings.model or name
-    model = _declared(chosen, task)
+    if chosen == name and settings.arguments:
+        raise UsageError(f"--arguments {' '.join(settings.arguments)}: those of --weights {origin.name} are fixed.")
+    model = _declared(dataclasses.replace(settings, model=chosen), task)
     if name not in (chosen, model.ancestor):
         raise UsageError(
             f"--weights {origin.name} belongs to {name!r}, not to --model {chosen}. Give one of them, or a model "
@@ -175,8 +187,9 @@ def _from_origin(settings: TrainConfig, task: AbstractTask, origin: Origin, seen
         architecture = {key: value for key, value in origin.architecture.items() if key != "classes"}
         side = settings.size or origin.preprocess.size[0]
     else:
-        architecture = {"name": chosen, "in_channels": origin.preprocess.channels}
         side = settings.size or _size(model, task, seen.side)[0]
+        asked = _asked(dataclasses.replace(settings, model=chosen, size=side), task)
+        architecture = {"name": chosen, "in_channels": origin.preprocess.channels, **asked}
     filled: dict[str, Any] = {"model": chosen, "size": side}
     _refuse_other_size(model, dataclasses.replace(settings, model=chosen))
     if settings.model is None:
@@ -258,7 +271,7 @@ def settle(
     task: AbstractTask,
     preprocess: Preprocess,
     images: int,
-    parameters: int,
+    model: AbstractModel,
     *,
     pace: tuple[float, float] | None,
 ) -> Plan:
@@ -281,5 +294,6 @@ def settle(
         every = max(1, round(steps * batch / images / EVALUATIONS))
         settings = dataclasses.replace(settings, evaluate_every=every)
         reasons["evaluate_every"] = f"{every}: some {EVALUATIONS} looks at the validation split in a run"
-    settings, more = fill_settings(settings, task, parameters=parameters, steps=steps)
+    parameters = sum(weight.numel() for weight in model.parameters())
+    settings, more = fill_settings(settings, task, parameters=parameters, steps=steps, defaults=model.defaults)
     return Plan(settings, preprocess, steps, seconds, reasons | more)

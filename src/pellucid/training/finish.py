@@ -10,8 +10,9 @@ from pellucid.data.masks import AbstractMask
 from pellucid.evaluation import Judged, evaluation_of, judge
 from pellucid.files import sha256_file, write_atomic
 from pellucid.machine import describe
+from pellucid.network import Predictor
 from pellucid.panels import Gallery, Panel, Picture
-from pellucid.prediction import Predictor, load
+from pellucid.prediction import load
 from pellucid.preprocess import resize
 from pellucid.report import DataSummary, RunSummary, write_report
 from pellucid.training.folder import history, logged
@@ -48,7 +49,7 @@ def finish(run: Prepared) -> dict[str, Any]:
 
 def _taught(predictor: Predictor, judged: Judged) -> Predictor:
     """The predictor with what its task learns from the validation split."""
-    learnt = judged.metric.learnt()
+    learnt = {**predictor.task.learnt, **judged.metric.learnt()}
     task = dataclasses.replace(predictor.task, learnt=learnt)
     return dataclasses.replace(predictor, task=task, manifest=dataclasses.replace(predictor.manifest, learnt=learnt))
 

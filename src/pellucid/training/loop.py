@@ -126,6 +126,7 @@ class _Clock:
 def _begin(model: AbstractModel, plan: Plan, device: torch.device) -> Progress:
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     _freeze(model, plan.settings.freeze)
+    _set_training(model)
     averaged = None
     if plan.settings.ema:
         averaged, model = model, copy.deepcopy(model)
@@ -175,7 +176,8 @@ def _step(
     batch = train.at(progress.step)
     images, targets = augmented(batch, task, plan, generator, device, progress.step / progress.steps)
     rate = set_rate(progress.optimizers, rate_factor(progress.step, progress.steps, settings))
-    _set_training(progress.model)
+    if not progress.model.training:
+        _set_training(progress.model)
     statistics = [buffer.clone() for buffer in progress.model.buffers()]
     losses = backward(progress.model, images, targets, plan)
     norm = gradient_norm(progress.model, settings.clip)

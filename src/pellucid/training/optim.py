@@ -1,7 +1,7 @@
 """Optimisers and the learning rate over a run."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,8 @@ __all__ = ["Muon", "make_optimizers", "orthogonalise", "rate_factor", "set_rate"
 
 SGD_RATE_BESIDE_MUON = 0.1
 SGD_DECAY_BESIDE_MUON = 5e-4
+ADAMW_RATE_BESIDE_MUON = 1e-3
+ADAMW_DECAY_BESIDE_MUON = 0.05
 
 
 class Muon(Optimizer):
@@ -31,35 +33,55 @@ class Muon(Optimizer):
     def step(self, closure: Any = None) -> Any:
         """One update; gradients stay as they are. No closure is called: the loop has the loss already."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            ahead = [self._ahead(parameter, parameter.grad, group["momentum"]) for parameter in parameters]
+            for parameter, direction in zip(parameters, orthogonalise(ahead), strict=True):
+                scale = math.sqrt(max(1.0, direction.shape[0] / direction.shape[1]))
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * scale)
 
-    def _update(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _ahead(self, parameter: nn.Parameter, gradient: Tensor, momentum: float) -> Float[Tensor, "filters values"]:
+        """Nesterov momentum: the running mean, moved on, as it would be after this gradient came once more."""
         state = self.state[parameter]
         if "mean" not in state:
             state["mean"] = torch.zeros_like(parameter)
-        mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(mean, group["momentum"])
-        direction = orthogonalise(ahead.reshape(len(ahead), -1))
-        scale = math.sqrt(max(1.0, direction.shape[0] / direction.shape[1]))
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * scale)
+        mean = state["mean"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(mean, momentum).reshape(len(parameter), -1)
 
 
-def orthogonalise(matrix: Float[Tensor, "rows columns"], iterations: int = 5) -> Float[Tensor, "rows columns"]:
-    """About U Vᵀ for matrix = U Σ Vᵀ, by a quintic Newton-Schulz iteration (Jordan et al. 2024).
+def orthogonalise(matrices: Sequence[Float[Tensor, "_ _"]], iterations: int = 5) -> list[Float[Tensor, "_ _"]]:
+    """About U Vᵀ for each matrix X = U Σ Vᵀ, by a quintic Newton-Schulz iteration (Jordan et al. 2024).
 
-    Its coefficients pull small singular values up fast rather than exactly to 1: they end between 0.7 and 1.2.
+    What it makes of X is Q X, where the square Q depends on X Xᵀ alone. So the iteration is one upon squares of the
+    shorter side, and upon all of one size together.
+    """
+    wide = [matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT for matrix in matrices]
+    grams = [x @ x.mT for x in wide]
+    found = list(matrices)
+    for side in {len(gram) for gram in grams}:
+        places = [place for place, gram in enumerate(grams) if len(gram) == side]
+        for place, root in zip(places, _inverse_roots(torch.stack([grams[place] for place in places]), iterations)):
+            x = root @ wide[place]
+            found[place] = x if x.shape == matrices[place].shape else x.mT
+    return found
+
+
+def _inverse_roots(grams: Float[Tensor, "k n n"], iterations: int) -> Float[Tensor, "k n n"]:
+    """About A^(-1/2) of each A = X Xᵀ: the Q that brings the singular values of X near 1.
+
+    An iteration is X ← P X with P = a + b·A + c·A², so A ← P A P and Q ← P Q. Its coefficients pull small singular
+    values up fast rather than exactly to 1: they end between 0.7 and 1.2.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.mT if tall else matrix
-    x = x / (x.norm() + 1e-7)
-    for _ in range(iterations):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    square = grams.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None] + 1e-14  # of the Frobenius norm of X
+    constant = a * torch.eye(grams.shape[-1]).to(grams)
+    gram = grams / square
+    factor = root = constant + torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    for _ in range(iterations - 1):
+        gram = factor @ gram @ factor
+        factor = constant + torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        root = factor @ root
+    return root / square.sqrt()
 
 
 def make_optimizers(model: nn.Module, settings: TrainConfig) -> list[Optimizer]:
@@ -68,17 +90,26 @@ def make_optimizers(model: nn.Module, settings: TrainConfig) -> list[Optimizer]:
     rate, decay, momentum = settings.lr or 0.0, settings.weight_decay or 0.0, settings.momentum or 0.0
     match settings.optimizer:
         case "adamw":
-            return [AdamW(_decayed(parameters, decay), lr=rate, fused=True)]
-        case "muon":
+            return [_adamw(_decayed(parameters, decay), rate)]
+        case "muon" | "muon-adamw":
             filters = [parameter for parameter in parameters if parameter.ndim == 4 and parameter.shape[1] > 1]
             chosen = {id(parameter) for parameter in filters}
             others = [parameter for parameter in parameters if id(parameter) not in chosen]
             muon = [Muon(filters, rate, momentum, decay)] if filters else []
-            groups = _decayed(others, SGD_DECAY_BESIDE_MUON)
-            beside = [_sgd(groups, SGD_RATE_BESIDE_MUON, momentum)] if others else []
-            return [*muon, *beside]
+            return [*muon, *([_beside(others, settings)] if others else [])]
         case _:
             return [_sgd(_decayed(parameters, decay), rate, momentum)]
+
+
+def _beside(parameters: list[nn.Parameter], settings: TrainConfig) -> Optimizer:
+    """The optimiser of what has no filters, at a rate of its own."""
+    if settings.optimizer == "muon-adamw":
+        return _adamw(_decayed(parameters, ADAMW_DECAY_BESIDE_MUON), ADAMW_RATE_BESIDE_MUON)
+    return _sgd(_decayed(parameters, SGD_DECAY_BESIDE_MUON), SGD_RATE_BESIDE_MUON, settings.momentum or 0.0)
+
+
+def _adamw(groups: list[dict[str, Any]], rate: float) -> AdamW:
+    return AdamW(groups, lr=rate, fused=True)
 
 
 def _sgd(groups: list[dict[str, Any]], rate: float, momentum: float) -> SGD:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from pellucid.config import TrainConfig
@@ -13,6 +14,8 @@ from pellucid.tasks.base import AbstractTask
 
 __all__ = ["Plan", "augment_of", "epochs_for", "fill_settings", "steps_for"]
 
+
+Defaults = Mapping[str, tuple[Any, str]]
 
 SINGLE = 0.85
 """Share of the steps after which there are no mosaics: nothing that is judged looks like one."""
@@ -82,21 +85,35 @@ def augment_of(plan: Plan, task: AbstractTask, done: float = 0.0) -> Augment:
 
 
 def fill_settings(
-    settings: TrainConfig, task: AbstractTask, *, parameters: int, steps: int
+    settings: TrainConfig,
+    task: AbstractTask,
+    *,
+    parameters: int,
+    steps: int,
+    defaults: Defaults = MappingProxyType({}),
 ) -> tuple[TrainConfig, dict[str, str]]:
-    """Settings with optimiser, rates, decay, averaging and augmentation filled in, and the reasons."""
+    """Settings with optimiser, rates, decay, averaging and augmentation filled in, and the reasons.
+
+    `defaults` are those of the network; what belongs to an optimiser it says of its own only.
+    """
     filled: dict[str, Any] = {}
     reasons: dict[str, str] = {}
 
     def derive(name: str, value: Any, reason: str) -> Any:
         if getattr(settings, name) is not None:
             return getattr(settings, name)
+        if name in filled:
+            return filled[name]
         filled[name], reasons[name] = (
             value,
             f"{value:g}: {reason}" if isinstance(value, float) else f"{value}: {reason}",
         )
         return value
 
+    own = settings.optimizer is None
+    for name, (value, reason) in defaults.items():
+        if own or name not in RULED:
+            derive(name, value, reason)
     light = parameters <= 6_000_000 and settings.weights is None
     why = "learns most a step from scratch and costs little at this size" if light else "the safe choice at this size"
     optimizer = derive("optimizer", "muon" if light else "sgd", why)
@@ -116,9 +133,11 @@ def fill_settings(
     return dataclasses.replace(settings, **filled), reasons
 
 
+RULED = {"optimizer", "lr", "momentum", "weight_decay"}
 RATES: dict[str, tuple[float, float, float]] = {
     "sgd": (0.2, 5e-4, 0.9),
     "adamw": (2e-3, 0.05, 0.0),
     "muon": (0.02, 0.01, 0.9),
+    "muon-adamw": (0.02, 0.01, 0.9),
 }
 """Peak rate (sgd: at batch 256), weight decay and momentum."""

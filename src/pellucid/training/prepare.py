@@ -21,7 +21,7 @@ from pellucid.data.loader import Loader
 from pellucid.errors import DataError, UsageError
 from pellucid.files import write_atomic
 from pellucid.machine import best_device, describe, keep_memory
-from pellucid.models.base import build_model
+from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.base import AbstractTask
 from pellucid.training.budget import measure_rate
@@ -159,14 +159,14 @@ def _new_plan(
         if dataset.splits.get(name):
             source.decoded(name, drafted.preprocess)
     preprocess = drafted.preprocess if origin is not None else with_statistics(drafted.preprocess, train)
-    parameters, rate = _measured(dataset, task, drafted, preprocess, timed=budget is not None)
+    model, rate = _measured(dataset, task, drafted, preprocess, timed=budget is not None)
     pace = None
     if budget is not None:
         judged = sum(len(dataset.splits.get(name, ())) for name in ("val", "test"))
         pace = budget - (time.monotonic() - began) - judged / (EVALUATION_PACE * rate), rate
         if pace[0] < 1:
             raise UsageError(f"--minutes {settings.minutes:g} is over before training could begin. Give more.")
-    plan = settle(drafted, task, preprocess, len(train.records), parameters, pace=pace)
+    plan = settle(drafted, task, preprocess, len(train.records), model, pace=pace)
     for name, reason in plan.reasons.items():
         say(f"{name} = {reason}")
     return plan, drafted.architecture
@@ -174,14 +174,13 @@ def _new_plan(
 
 def _measured(
     dataset: Dataset, task: AbstractTask, drafted: Draft, preprocess: Preprocess, *, timed: bool
-) -> tuple[int, float]:
-    """Parameters of the drafted network and, where wanted, its images a second in training."""
+) -> tuple[AbstractModel, float]:
+    """The drafted network and, where wanted, its images a second in training."""
     arguments = {name: value for name, value in drafted.architecture.items() if name != "name"}
     model = build_model(drafted.architecture["name"], len(dataset.classes), **arguments)
-    parameters = sum(weight.numel() for weight in model.parameters())
     if not timed:
-        return parameters, 0.0
-    return parameters, measure_rate(model, task, drafted.settings, preprocess, dataset.split("train"))
+        return model, 0.0
+    return model, measure_rate(model, task, drafted.settings, preprocess, dataset.split("train"))
 
 
 def _compare(saved: Mapping[str, Any], digest: str, device: torch.device, say: Say) -> None:

@@ -1,7 +1,9 @@
 """One optimiser update: augmented images in, gradients and named losses out, refused when they are not numbers."""
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,8 +19,8 @@ from pellucid.data.augment import (
     draw_size,
     erase,
     recolor,
-    tiled,
     warp,
+    warp_tiled,
 )
 from pellucid.errors import NonFiniteError
 from pellucid.machine import arithmetic
@@ -49,13 +51,14 @@ def augmented(
     """
     augment = augment_of(plan, task, done)
     size = draw_size(plan.preprocess.size, augment, generator)
-    images, targets = batch.images.to(device, non_blocking=True).float(), batch.targets
+    images, targets, order = batch.images.to(device, non_blocking=True).float(), batch.targets, None
     if augment.mosaic and torch.rand((), generator=generator).item() < augment.mosaic:
         order = draw_partners(len(images), generator)
-        images, targets = tiled(images, order), task.tile(targets, order)
-        augment = dataclasses.replace(augment, view=0.5)
+        targets, augment = task.tile(targets, order), dataclasses.replace(augment, view=0.5)
     matrices = draw_matrices(len(images), size[1], augment, generator)
-    if _moves(augment) or images.shape[2:] != size:
+    if order is not None:
+        images = warp_tiled(images, order, matrices, size, grey=LETTERBOX_GREY)
+    elif _moves(augment) or images.shape[2:] != size:
         images = warp(images, matrices, size, grey=None if task.mirrors else LETTERBOX_GREY)
     targets = task.soften(task.move(targets, matrices, size), plan.settings)
     if augment.color:
@@ -156,8 +159,13 @@ def first_wrong_layer(model: AbstractModel, images: Tensor, plan: Plan) -> str:
 @torch.no_grad()
 def average_into(averaged: nn.Module, model: nn.Module, decay: float) -> None:
     """`averaged = decay · averaged + (1 - decay) · model`, batch norm statistics included; counters are copied."""
-    old, new = averaged.state_dict(), model.state_dict()
-    names = [name for name, value in old.items() if value.is_floating_point()]
-    torch._foreach_lerp_([old[name] for name in names], [new[name] for name in names], 1 - decay)
-    for name in old.keys() - set(names):
-        old[name].copy_(new[name])
+    pairs = list(zip(_tensors(averaged), _tensors(model), strict=True))
+    old, new = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+    torch._foreach_lerp_(old, new, 1 - decay)
+    for counter, value in pairs:
+        if not counter.is_floating_point():
+            counter.copy_(value)
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    return itertools.chain(module.parameters(), module.buffers())

@@ -93,7 +93,7 @@ def test_photos_without_boxes_are_kept_and_that_is_said(tmp_path):
         ("0.5 0.5 0.5 0.2 0.2", "there is no class 0.5"),
         ("car 0.5 0.5 0.2 0.2", "its class is 'car', no finite number"),
         ("0 0.5 0.5 0.2", "it has 4 numbers, and a box has 5"),
-        ("0 0.5 0.5 0.2 0.2 0.9", "it has 6 numbers, and a box has 5"),
+        ("0 0.5 0.5 0.2 0.2 sure", "its score is 'sure', no finite number"),
         ("0 0.1 0.1 0.9 0.1 0.5 0.9", "it has 7 numbers, and a box has 5"),
         ("0,0.5,0.5,0.2,0.2", "it has 1 numbers"),
         ("\udce9 0.5 0.5 0.2 0.2", "no finite number"),

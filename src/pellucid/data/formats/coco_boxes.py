@@ -39,7 +39,7 @@ class CocoBoxesFormat(AbstractFormat):
 
     `bbox` is left, top, width and height in pixels; right and bottom are their sums as decimal fractions. Width and
     height are written with as many digits as it takes to find right and bottom again, so that all corners are read as
-    they were, to the last bit; `area` and `iscrowd` (ignored) are kept.
+    they were, to the last bit; `area` and `iscrowd` (ignored) are kept. A `score` is written where a model gave one.
     """
 
     name = "coco-boxes"
@@ -79,7 +79,8 @@ class CocoBoxesFormat(AbstractFormat):
             for box in record.label:
                 entry = {"id": len(text.annotations) + 1, "image_id": image, "category_id": box.label + 1}
                 said = {"bbox": _bbox(box.xyxy), "area": box.area, "iscrowd": int(box.ignored)}
-                text.annotations.append(entry | said)
+                score = {} if box.score is None else {"score": box.score}
+                text.annotations.append(entry | said | score)
         for split, text in texts.items():
             text.write(folder / "annotations" / f"instances_{split}.json", self.task)
 

@@ -1,14 +1,14 @@
 """Pascal VOC: an XML file of boxes for every image, and lists of the images of each split."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from pellucid.data.box_intake import EXACT, ImageBoxes, exact_numbers, exact_text, nearest, photo_sizes
-from pellucid.data.boxes import Box, Boxes
+from pellucid.data.boxes import Box
 from pellucid.data.class_names import CLASSES, ClassNames
 from pellucid.data.class_table import class_lines_text
 from pellucid.data.copying import placed
@@ -260,7 +260,7 @@ def _refuse_pixels(dataset: Dataset) -> None:
     """Raise UsageError where both corners of a box would be the same pixel."""
     for records in dataset.splits.values():
         for record in records:
-            for left, top, right, bottom in record.label.xyxy:
+            for left, top, right, bottom in (box.xyxy for box in record.label):
                 if (right - left, bottom - top) == (1, 1):
                     raise UsageError(
                         f"{record.name} has a box of a single pixel at {left:g}, {top:g}, which in voc is a click and "
@@ -268,7 +268,7 @@ def _refuse_pixels(dataset: Dataset) -> None:
                     )
 
 
-def _xml(image: Path, boxes: Boxes, classes: tuple[str, ...]) -> str:
+def _xml(image: Path, boxes: Iterable[Box], classes: tuple[str, ...]) -> str:
     height, width, mode = read_header(image)
     size = f"<width>{width}</width><height>{height}</height><depth>{1 if mode in GREY else 3}</depth>"
     lines = [f"<filename>{escape(image.name)}</filename>", f"<size>{size}</size>"]

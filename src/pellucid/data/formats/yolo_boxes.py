@@ -39,6 +39,7 @@ from pellucid.types import Record
 __all__ = ["FORMATS", "YoloBoxesFormat"]
 
 WORDS = ("class", "centre x", "centre y", "width", "height")
+SCORED = (*WORDS, "score")
 CURE = "Write a class and four shares of width and height, `3 0.5 0.5 0.2 0.1`: the centre, then the size."
 EXPORT_CURE = "Write it as a box, or read the polygons with --format yolo-masks."
 DIGITS = (7, 12, 17, 24, 40)  # after the point, tried until the corners come out again
@@ -48,7 +49,8 @@ class YoloBoxesFormat(AbstractFormat):
     """`data.yaml` (path, train, val, test, names); boxes in `labels` for images in `images`, by the same paths.
 
     Shares are read and written as decimal fractions, with as many digits as it takes to find the same corners again, to
-    the last bit (of those from a billionth of a pixel). Objects to ignore cannot be said; given areas are not kept.
+    the last bit (of those from a billionth of a pixel). Objects to ignore cannot be said; given areas are not kept. A
+    sixth number is the score that a model gave; it is written where there is one, and not used when read.
     """
 
     name = "yolo-boxes"
@@ -82,7 +84,7 @@ class YoloBoxesFormat(AbstractFormat):
         claim_folder(folder)
         for split, record, path in placed(dataset, lambda split: folder / "images" / split):
             size = read_header(path)[:2]
-            lines = [f"{box.label} {' '.join(_shares(box.xyxy, size))}\n" for box in record.label]
+            lines = [" ".join([str(box.label), *_shares(box.xyxy, size), *_score(box)]) + "\n" for box in record.label]
             write_atomic(folder / "labels" / split / f"{path.stem}.txt", "".join(lines))
         write_listing(folder, self.task, list(dataset.splits), dataset.classes)
 
@@ -92,7 +94,8 @@ def _holds_boxes(listing: Listing) -> bool:
     if task := says_task(listing):
         return task == YoloBoxesFormat.task
     return any(
-        len(words) == 5 and not isinstance(exact_numbers(dict(zip(WORDS, words, strict=True))), str)
+        len(words) in (len(WORDS), len(SCORED))
+        and not isinstance(exact_numbers(dict(zip(SCORED, words, strict=False))), str)
         for words in first_lines(listing)
     )
 
@@ -114,22 +117,27 @@ def _records(intake: Intake, folder: Path, labels: Mapping[Decimal, int], listin
 def _record(taken: ImageBoxes, label: Path | None, labels: Mapping[Decimal, int]) -> Record | None:
     if label is None:
         return taken.record("no label file: all of it is background")
+    scored = False
     for number, line in label_lines(taken.intake, label).items():
-        found = _box(line.split(), labels, taken.size)
-        cure = EXPORT_CURE if len(line.split()) > len(WORDS) else CURE
+        words = line.split()
+        scored |= len(words) == len(SCORED)
+        found = _box(words, labels, taken.size)
+        cure = EXPORT_CURE if len(words) > len(SCORED) else CURE
         taken.take(found, label.as_posix(), line=number, value=line[:60], cure=cure)
+    if scored:
+        taken.intake.note(label, "its scores, the sixth numbers, are not used: its boxes are a model's")
     taken.intake.use(label, len(taken.boxes))
     return taken.record()
 
 
 def _box(words: Sequence[str], labels: Mapping[Decimal, int], size: tuple[int, int]) -> Box | str:
     """The box in a line, or what is wrong with it."""
-    if len(words) != len(WORDS):
+    if len(words) not in (len(WORDS), len(SCORED)):
         return f"it has {len(words)} numbers, and a box has {len(WORDS)}"
-    numbers = exact_numbers(dict(zip(WORDS, words, strict=True)))
+    numbers = exact_numbers(dict(zip(SCORED, words, strict=False)))  # five words, or six
     if isinstance(numbers, str):
         return numbers
-    key, x, y, width, height = numbers
+    key, x, y, width, height, *_ = numbers
     if key not in labels:
         return f"there is no class {words[0]:.20}"
     if width < 0 or height < 0:
@@ -151,6 +159,10 @@ def _shares(xyxy: Xyxy, size: tuple[int, int]) -> tuple[str, str, str, str]:
         _share(low, high, side) for low, high, side in zip(xyxy, xyxy[2:], size[::-1], strict=False)
     )
     return exact_text(x), exact_text(y), exact_text(width), exact_text(height)
+
+
+def _score(box: Box) -> list[str]:
+    return [] if box.score is None else [f"{box.score:.6g}"]
 
 
 def _share(low: float, high: float, side: int) -> tuple[Decimal, Decimal]:
