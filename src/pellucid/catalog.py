@@ -1,7 +1,7 @@
 """From a name to a thing: modules that end in a dict, a user's own `file.py:Name`, installed entry points.
 
-There is no registry to keep in step. A catalogue is the union of the dicts called `MODELS`, `FORMATS`, `TASKS` or
-`POSTPROCESSES` in the modules of one package, so adding a thing is adding a file.
+There is no registry to keep in step. A catalogue is the union of the dicts called `MODELS`, `FORMATS`, `TASKS`,
+`POSTPROCESSES` or `EXPORTERS` in the modules of one package, so adding a thing is adding a file.
 """
 
 import difflib
@@ -25,12 +25,13 @@ HOMES = {
     "FORMATS": "pellucid.data.formats",
     "TASKS": "pellucid.tasks",
     "POSTPROCESSES": "pellucid.predictions",
+    "EXPORTERS": "pellucid.export",
 }
 
 
 @functools.cache
 def catalogue(kind: str) -> Mapping[str, Any]:
-    """Every thing of a kind (`MODELS`, `FORMATS`, `TASKS`, `POSTPROCESSES`) by name, installed plug-ins included."""
+    """Every thing of a kind (`MODELS`, `FORMATS`, `TASKS`, `POSTPROCESSES`, `EXPORTERS`) by name, installed plug-ins included."""
     package = importlib.import_module(HOMES[kind])
     things: dict[str, Any] = {}
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pellucid.tabs import Rectangle, tab_places
 
-__all__ = ["boxed", "captioned", "legend", "overlaid", "palette"]
+__all__ = ["boxed", "captioned", "enlarged", "legend", "overlaid", "palette"]
 
 READABLE = 192  # pixels: the least longer side of a picture that is written on
 SMALLEST = 12  # pixels: of a letter
@@ -115,8 +115,8 @@ def boxed(
 
     Where a tab found no room, a legend below names the colours, unless the picture is to be `steady` in its size.
     """
-    picture, factor = _readable(pixels)
-    boxes = xyxy * factor
+    picture = _readable(pixels)
+    boxes = xyxy * (picture.width / pixels.shape[1])
     brush, longest = ImageDraw.Draw(picture), max(picture.size)
     for box, color in reversed(list(zip(boxes.tolist(), colors.tolist(), strict=True))):
         _draw_box(brush, box, tuple(color), max(1, round(longest / 400)))
@@ -134,11 +134,15 @@ def boxed(
     return legend(np.array(picture), sorted(dict(zip(names, colors, strict=True)).items()))
 
 
-def _readable(pixels: UInt8[ndarray, "h w c"]) -> tuple[Image.Image, int]:
-    """The photo in RGB, enlarged by a whole factor where it is too small to be written on, and the factor."""
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
-    factor = -(-READABLE // max(picture.size))
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST), factor
+def enlarged(pixels: UInt8[ndarray, "h w *c"]) -> UInt8[ndarray, "h2 w2 *c"]:
+    """A picture that is too small to be written on, by a whole factor larger."""
+    factor = -(-READABLE // max(pixels.shape[:2]))
+    return pixels if factor == 1 else pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _readable(pixels: UInt8[ndarray, "h w c"]) -> Image.Image:
+    picture = enlarged(pixels)
+    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).convert("RGB")
 
 
 def _font_size(boxes: Float[ndarray, "n 4"], longest: int) -> int:
@@ -184,11 +188,12 @@ def _draw_tab(brush: ImageDraw.ImageDraw, place: Rectangle, text: str, color: tu
     brush.text((left + font.size / 4, (top + bottom) / 2), text, fill=ink, font=font, anchor="lm")
 
 
-def captioned(pixels: UInt8[ndarray, "h w c"], text: str) -> UInt8[ndarray, "h2 w2 3"]:
-    """White writing on a dark strip at the bottom, 1/16 of the width high where that can be read."""
-    picture, _ = _readable(pixels)
+def captioned(pixels: UInt8[ndarray, "h w c"], text: str, tail: str = "") -> UInt8[ndarray, "h2 w2 3"]:
+    """White writing on a dark strip at the bottom, 1/16 of the width high where that can be read; of what is too long
+    for it, the `tail` stays."""
+    picture = _readable(pixels)
     brush = ImageDraw.Draw(picture)
-    size, text = _fitted(text, picture.width)
+    size, text = _fitted(text, tail, picture.width)
     strip = round(size * 1.5)
     brush.rectangle((0, picture.height - strip, picture.width, picture.height), fill=DARK)
     middle = picture.height - strip / 2
@@ -196,10 +201,11 @@ def captioned(pixels: UInt8[ndarray, "h w c"], text: str) -> UInt8[ndarray, "h2 
     return np.array(picture)
 
 
-def _fitted(text: str, width: int) -> tuple[int, str]:
+def _fitted(text: str, tail: str, width: int) -> tuple[int, str]:
     """The size of font in which the text fits, and the text, cut short where the smallest is too large."""
     for size in range(max(SMALLEST, width // 16), SMALLEST - 1, -1):
         font = ImageFont.load_default(size)
-        if font.getlength(text) <= width - size:
-            return size, text
-    return SMALLEST, _shortened(text, ImageFont.load_default(SMALLEST), width - SMALLEST)
+        if font.getlength(text + tail) <= width - size:
+            return size, text + tail
+    font = ImageFont.load_default(SMALLEST)
+    return SMALLEST, _shortened(text, font, width - SMALLEST - font.getlength(tail)) + tail

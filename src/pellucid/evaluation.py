@@ -19,6 +19,7 @@ from pellucid.tiling import decoded
 __all__ = [
     "Evaluation",
     "Judged",
+    "cut_of",
     "evaluate",
     "evaluation_of",
     "judge",
@@ -76,13 +77,13 @@ def evaluate(
     by image on the same split.
     """
     predictor = model if isinstance(model, Predictor) else load(model)
-    dataset = data if isinstance(data, Dataset) else open_dataset(data, format, **_cut_of(predictor))
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, format, **cut_of(predictor))
     judged = judge(predictor, dataset, split)
     comparison = None if against is None else _compare(judged, _rival(load(against), predictor, dataset, split))
     return evaluation_of(dataset.task, split, judged, comparison)
 
 
-def _cut_of(predictor: Predictor) -> dict[str, Any]:
+def cut_of(predictor: Predictor) -> dict[str, Any]:
     """How the training of a model cut missing splits: seed and shares; nothing for weights from elsewhere."""
     trained = predictor.manifest.origin.get("trained", {})
     names = {"seed": "split_seed", "val": "val", "test": "test"}
@@ -90,10 +91,10 @@ def _cut_of(predictor: Predictor) -> dict[str, Any]:
 
 
 def _rival(other: Predictor, predictor: Predictor, dataset: Dataset, split: str) -> Judged:
-    cut = _cut_of(other)
-    if dataset.made and cut and cut != _cut_of(predictor):
+    cut = cut_of(other)
+    if dataset.made and cut and cut != cut_of(predictor):
         raise UsageError(
-            f"The two models were trained on other cuts of the data ({cut} and {_cut_of(predictor)}), so one has "
+            f"The two models were trained on other cuts of the data ({cut} and {cut_of(predictor)}), so one has "
             f"learnt from images of the other's {split} split. Compare them on data with a split of its own."
         )
     return judge(other, dataset, split)

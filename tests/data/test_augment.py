@@ -19,6 +19,7 @@ from pellucid.data.augment import (
     recolor,
     tiled,
     warp,
+    warp_tiled,
 )
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -241,6 +242,25 @@ def test_four_images_lie_in_reading_order():
     images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 2, 2)
     canvas = tiled(images, torch.tensor([[3, 1, 0, 2]] * 4))
     assert canvas[0, 0].tolist() == [[3, 3, 1, 1]] * 2 + [[0, 0, 2, 2]] * 2
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@given(seed=st.integers(0, 10**6), rotate=st.sampled_from([0.0, 30.0]))
+def test_four_images_are_warped_as_if_they_were_tiled(layout, seed, rotate):
+    """Away from the seams and the border, where bilinear weights reach into a neighbour."""
+    draws, images = generator(seed), noise(5, 3, 24, seed).contiguous(memory_format=layout)
+    order = draw_partners(5, draws)
+    augment = Augment(hflip=0.5, shift=0.3, zoom=0.5, rotate=rotate, wide=True, view=0.5)
+    matrices = draw_matrices(5, 32, augment, draws)
+    found = warp_tiled(images, order, matrices, (32, 20), grey=114.0)
+    expected = warp(tiled(images, order), matrices, (32, 20), grey=114.0)
+    ramp = torch.stack(torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij"))
+    places = warp(ramp.expand(5, 2, 48, 48), matrices, (32, 20), grey=-100.0)
+    clear = torch.ones(5, 32, 20, dtype=torch.bool)
+    for seam in (0, 23.5, 47):
+        clear &= ((places - seam).abs() > 1).all(dim=1)
+    assert clear.float().mean() > 0.5
+    torch.testing.assert_close(found.movedim(1, -1)[clear], expected.movedim(1, -1)[clear], atol=0.05, rtol=0)
 
 
 def test_a_wide_zoom_goes_both_ways_by_the_same_factor():

@@ -270,3 +270,5 @@ def test_a_long_name_is_cut_to_the_width():
     drawn = task.postprocess.draw(np.zeros((200, 200, 3), np.uint8), ClassScores(task.classes, (0.9, 0.1)))
     written = np.asarray(Image.fromarray(drawn).convert("L"))[-18:]
     assert written[:, -4:].max() <= 16
+    score = ClassScores(task.classes, (0.8, 0.2))
+    assert not np.array_equal(drawn, task.postprocess.draw(np.zeros((200, 200, 3), np.uint8), score))  # it is not cut

@@ -71,9 +71,19 @@ def test_of_what_is_hardly_in_view_nothing_is_learnt():
     label = Boxes.of([((0, 0, 20, 20), 0), ((40, 40, 60, 60), 1), ((29, 29, 60, 60), 1)])
     half = torch.tensor([[[0.5, 0, -0.5], [0, 0.5, -0.5]]])  # the upper left quarter, enlarged
     moved = TASK.move(targets(label), half, (64, 64)).tensors
-    assert moved["labels"].tolist() == [[0, -1, 1]]
-    assert moved["ignored"].tolist() == [[False, True, True]]
+    assert moved["labels"].tolist() == [[0, 1]]
+    assert moved["ignored"].tolist() == [[False, True]]
     assert moved["xyxy"][0, 0].tolist() == [0, 0, 40, 40]
+
+
+def test_an_image_has_as_many_rows_as_the_fullest_has_objects_in_view():
+    here, there = (10, 10, 20, 20), (40, 40, 60, 60)
+    labels = [Boxes.of([(there, 0), (here, 1)]), Boxes.of([(there, 1), (there, 0)]), Boxes.of([])]
+    quarter = torch.tensor([[[0.5, 0, -0.5], [0, 0.5, -0.5]]]).expand(3, 2, 3)
+    moved = TASK.move(targets(*labels), quarter, (64, 64)).tensors
+    assert moved["labels"].tolist() == [[1], [-1], [-1]]
+    assert moved["xyxy"][0].tolist() == [[20, 20, 40, 40]]
+    assert {name: len(value[0]) for name, value in moved.items()} == {"xyxy": 1, "labels": 1, "ignored": 1, "size": 2}
 
 
 def test_four_images_keep_their_boxes_in_their_quarters():

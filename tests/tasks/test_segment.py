@@ -98,18 +98,28 @@ def test_a_prediction_is_in_the_photos_own_pixels():
 
 
 def test_the_background_stays_clear_and_classes_are_named_below():
-    labels = np.zeros((40, 60), np.uint8)
+    labels = np.zeros((200, 300), np.uint8)
     labels[10:20, 10:30] = 1
-    photo = np.full((40, 60, 1), 100, np.uint8)
-    found = TASK.prediction(decoded(labels), Frame((40, 60), (40, 60), (1, 1), (0, 0)))
+    photo = np.full((200, 300, 1), 100, np.uint8)
+    found = TASK.prediction(decoded(labels), Frame((200, 300), (200, 300), (1, 1), (0, 0)))
     drawn = TASK.postprocess.draw(photo, found)
-    assert drawn.shape[0] > 40
-    assert drawn.shape[1:] == (60, 3)
+    assert drawn.shape[0] > 200
+    assert drawn.shape[1:] == (300, 3)
     assert (drawn[:9, :, :] == 100).all()
     assert (drawn[12:18, 12:28] == (100 * 0.5 + TASK.postprocess.colors()[1] * 0.5 + 0.5).astype(np.uint8)).all()
     assert (drawn[10, 29] == TASK.postprocess.colors()[1]).all()  # the outline
     coloured = Segment(("sky", "road")).postprocess.draw(photo, found)
     assert not (coloured[:9] == 100).any(axis=2).all()
+
+
+def test_a_small_photo_is_enlarged_with_its_mask():
+    labels = np.zeros((40, 60), np.uint8)
+    labels[10:20, 10:30] = 1
+    found = TASK.prediction(decoded(labels), Frame((40, 60), (40, 60), (1, 1), (0, 0)))
+    drawn = TASK.postprocess.draw(np.full((40, 60, 3), 100, np.uint8), found)
+    assert drawn.shape[1] == 240
+    assert (drawn[40, 119] == TASK.postprocess.colors()[1]).all()
+    assert (drawn[:40] == 100).all()
 
 
 def test_views_show_where_prediction_and_target_differ():

@@ -33,9 +33,17 @@ def test_orthogonalised_matrices_keep_directions_and_lose_lengths(rows, ratio, t
 
 def test_orthogonalising_does_not_see_the_scale():
     matrix = torch.randn(20, 50, generator=torch.Generator().manual_seed(0))
-    for scale in (1e-3, 1e4):
-        torch.testing.assert_close(orthogonalise(matrix * scale), orthogonalise(matrix), atol=1e-3, rtol=0)
-    assert torch.equal(orthogonalise(torch.zeros(3, 4)), torch.zeros(3, 4))
+    small, plain, large, nothing = orthogonalise([matrix * 1e-3, matrix, matrix * 1e4, torch.zeros(3, 4)])
+    torch.testing.assert_close(small, plain, atol=1e-3, rtol=0)
+    torch.testing.assert_close(large, plain, atol=1e-3, rtol=0)
+    assert torch.equal(nothing, torch.zeros(3, 4))
+
+
+def test_matrices_are_orthogonalised_as_each_would_be_alone():
+    shapes = [(8, 20), (20, 8), (8, 8), (12, 30), (8, 40), (1, 5)]
+    matrices = [torch.randn(shape, generator=torch.Generator().manual_seed(at)) for at, shape in enumerate(shapes)]
+    for matrix, found in zip(matrices, orthogonalise(matrices), strict=True):
+        torch.testing.assert_close(found, orthogonalise([matrix])[0], atol=1e-5, rtol=0)
 
 
 def numpy_muon(weight, gradients, lr, momentum, decay):

@@ -29,6 +29,10 @@ class AbstractPrediction(ABC):
     def text(self) -> str:
         """What matters of it in a line for people."""
 
+    @abstractmethod
+    def arrays(self) -> dict[str, ndarray]:
+        """The numbers of it by the names that an exported file gives them, without the axis of the batch."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
@@ -54,6 +58,11 @@ class AbstractPostprocess(ABC):
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
         """Those of a prediction as a table row."""
+
+    @property
+    @abstractmethod
+    def tensors(self) -> tuple[dict[str, Any], ...]:
+        """Name, datatype and shape of the `arrays` of a batch, in the words of the Open Inference Protocol."""
 
     @abstractmethod
     def adjusted(self, *, threshold: float | None = None, agnostic: bool = False) -> "AbstractPostprocess":

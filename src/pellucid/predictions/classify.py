@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
@@ -46,6 +47,10 @@ class ClassScores(AbstractPrediction):
         """Both: `bee  0.9312`."""
         return f"{self.label}  {self.score:.4f}"
 
+    def arrays(self) -> dict[str, ndarray]:
+        """`probs`, float32 C."""
+        return {"probs": np.array(self.probs, np.float32)}
+
     def _ranking(self) -> list[int]:
         return sorted(range(len(self.probs)), key=lambda at: -self.probs[at])
 
@@ -58,6 +63,11 @@ class ClassPostprocess(AbstractPostprocess):
     def columns(self) -> tuple[str, ...]:
         """The label and its score."""
         return ("label", "score")
+
+    @property
+    def tensors(self) -> tuple[dict[str, Any], ...]:
+        """`probs`."""
+        return ({"name": "probs", "datatype": "FP32", "shape": [-1, len(self.classes)]},)
 
     def adjusted(self, *, threshold: float | None = None, agnostic: bool = False) -> "ClassPostprocess":
         """Itself; any adjustment is refused."""
@@ -78,7 +88,7 @@ class ClassPostprocess(AbstractPostprocess):
         self, pixels: UInt8[ndarray, "h w c"], prediction: ClassScores, *, steady: bool = False
     ) -> UInt8[ndarray, "h2 w2 3"]:
         """The photo with label and score on a dark strip along its lower edge."""
-        return captioned(pixels, f"{prediction.label} {prediction.score:.2f}")
+        return captioned(pixels, prediction.label, f" {prediction.score:.2f}")
 
     def save(self, prediction: Any, path: Path) -> None:
         """Refused: a label is a word."""

@@ -53,6 +53,12 @@ class FoundBoxes(AbstractPrediction):
         found = sorted(((count, name) for name, count in zip(self.classes, self._counts(), strict=True)), reverse=True)
         return ", ".join(f"{count} {name}" for count, name in found if count) or "nothing"
 
+    def arrays(self) -> dict[str, ndarray]:
+        """`xyxy` float32 K 4, `scores` float32 K, `labels` int64 K."""
+        found = self.found
+        xyxy, scores = found.xyxy.astype(np.float32).reshape(-1, 4), found.scores.astype(np.float32)
+        return {"xyxy": xyxy, "scores": scores, "labels": found.labels.astype(np.int64)}
+
     def _counts(self) -> list[int]:
         return np.bincount(self.found.labels, minlength=len(self.classes)).tolist()
 
@@ -72,6 +78,13 @@ class BoxPostprocess(AbstractPostprocess):
     def columns(self) -> tuple[str, ...]:
         """The classes: a row holds their numbers."""
         return self.classes
+
+    @property
+    def tensors(self) -> tuple[dict[str, Any], ...]:
+        """`xyxy`, `scores`, `labels` of the boxes, and their `count`, behind which a photo has none."""
+        boxes = {"xyxy": ("FP32", [-1, -1, 4]), "scores": ("FP32", [-1, -1]), "labels": ("INT64", [-1, -1])}
+        rows = boxes | {"count": ("INT64", [-1])}
+        return tuple({"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in rows.items())
 
     @property
     def threshold(self) -> float:

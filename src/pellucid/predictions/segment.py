@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from pellucid.data.class_table import BACKGROUND
 from pellucid.data.masks import IGNORE
-from pellucid.drawing import legend, overlaid, palette
+from pellucid.drawing import enlarged, legend, overlaid, palette
 from pellucid.errors import UsageError
 from pellucid.image import write_image, write_palette_image
 from pellucid.predictions.base import AbstractPostprocess, AbstractPrediction, View
@@ -57,6 +57,10 @@ class ClassMask(AbstractPrediction):
         found = sorted(((share, name) for name, share in self.to_row().items() if share), reverse=True)
         return ", ".join(f"{name} {share:.1%}" for share, name in found)
 
+    def arrays(self) -> dict[str, ndarray]:
+        """`labels`, uint8 H W."""
+        return {"labels": self.labels}
+
 
 @dataclass(frozen=True, slots=True)
 class MaskPostprocess(AbstractPostprocess):
@@ -66,6 +70,11 @@ class MaskPostprocess(AbstractPostprocess):
     def columns(self) -> tuple[str, ...]:
         """The classes: a row holds their shares."""
         return self.classes
+
+    @property
+    def tensors(self) -> tuple[dict[str, Any], ...]:
+        """`labels`."""
+        return ({"name": "labels", "datatype": "UINT8", "shape": [-1, -1, -1]},)
 
     def adjusted(self, *, threshold: float | None = None, agnostic: bool = False) -> "MaskPostprocess":
         """Itself; any adjustment is refused."""
@@ -98,7 +107,8 @@ class MaskPostprocess(AbstractPostprocess):
         if steady:
             shown.sort(key=lambda at: -counts[at])
         entries = [(self.classes[at], colors[at]) for at in shown]
-        return legend(overlaid(pixels, prediction.labels, colors), entries, rows=2 if steady else None)
+        picture = overlaid(enlarged(pixels), enlarged(prediction.labels), colors)
+        return legend(picture, entries, rows=2 if steady else None)
 
     def save(self, prediction: ClassMask, path: Path) -> None:
         """The mask in class indices, and beside it in colours (`photo.png`, `photo-color.png`), both with one byte a

@@ -202,7 +202,7 @@ def _moved(
     sides = old.flip(1).to(xyxy.dtype)[:, None, None]  # N 1 1 2: width, height
     corners = xyxy[..., [0, 1, 2, 1, 0, 3, 2, 3]].unflatten(2, (4, 2)) * 2 / sides - 1
     linear, shift = matrices[:, :, :2], matrices[:, :, 2]
-    turned = torch.linalg.solve(linear[:, None], (corners - shift[:, None, None]).mT).mT
+    turned = (corners - shift[:, None, None]) @ torch.linalg.inv(linear).mT[:, None]
     placed = (turned + 1) / 2 * turned.new_tensor([size[1], size[0]])
     return torch.cat([placed.amin(dim=2), placed.amax(dim=2)], dim=2)
 

@@ -69,6 +69,8 @@ def augmented(
     if augment.mixup or augment.cutmix:
         images, order, share = blend(images, augment, generator)
         targets = task.mix(targets, order, share)
+    if plan.settings.precision == "bf16":
+        images = images.bfloat16()  # as the first convolution would, but before the memory is laid out anew
     return images.contiguous(memory_format=torch.channels_last), moved_to(targets, device)
 
 

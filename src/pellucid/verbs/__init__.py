@@ -9,11 +9,14 @@ from pellucid.verbs.check import check
 from pellucid.verbs.convert import convert
 from pellucid.verbs.demo import demo
 from pellucid.verbs.evaluate import evaluate
+from pellucid.verbs.export import export
 from pellucid.verbs.filter import filter_
 from pellucid.verbs.importing import import_
 from pellucid.verbs.predict import predict
+from pellucid.verbs.serve import serve
 from pellucid.verbs.studio import studio
 from pellucid.verbs.train import train
+from pellucid.verbs.verify import verify
 
 __all__ = ["VERBS"]
 
@@ -24,7 +27,10 @@ VERBS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "predict": predict,
     "import": import_,
+    "export": export,
+    "verify": verify,
     "filter": filter_,
+    "serve": serve,
     "studio": studio,
     "demo": demo,
 }

@@ -1,0 +1,144 @@
+"""From a model file to an exported one: built, compared with the network it is of, and only then written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from pellucid.catalog import catalogue
+from pellucid.checkpoint import versions
+from pellucid.data.dataset import open_dataset
+from pellucid.errors import ModelError, UsageError
+from pellucid.evaluation import cut_of, match_classes
+from pellucid.export.base import AbstractDraft, AbstractExporter
+from pellucid.export.judging import Comparison, compared, network_results
+from pellucid.files import atomic_path, sha256_file
+from pellucid.network import Predictor, load_predictor
+from pellucid.runtime.agreement import BOUNDS, Figure, agreement, worst
+from pellucid.runtime.manifest import SCHEMA
+from pellucid.runtime.selftest import CASES, RULE, described, generated
+from pellucid.runtime.verifying import self_test
+
+__all__ = ["Exported", "export_model", "telling_threshold"]
+
+BOXES = 20
+"""About how many boxes the self-test of a detector is to give: its threshold is set by that."""
+LEAST = 1e-6
+"""A threshold that next to every box reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written, and how far it is from the network; `facts` are those of its manifest."""
+
+    path: Path
+    bytes: int
+    comparison: Comparison
+    data: str | None
+    facts: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, of the facts without the self-test."""
+        facts = {name: value for name, value in self.facts.items() if name != "selftest"}
+        return {"file": str(self.path), "bytes": self.bytes, "data": self.data, **self.comparison.to_json(), **facts}
+
+    def text(self) -> str:
+        """For people."""
+        opset = f", opset {self.facts['opset']}" if "opset" in self.facts else ""
+        made = ", ".join(f"{name} {number}" for name, number in self.facts["versions"].items())
+        on = f"{self.comparison.images} images of {self.data}" if self.data else "generated images alone: give --data"
+        lines = [f"Compared with the network on {on}"]
+        lines += [f"  {figure.text()}" for figure in self.comparison.figures]
+        return "\n".join([*lines, f"{self.path}: {self.bytes / 1e6:.1f} MB{opset}; {made}"])
+
+
+def export_model(
+    model: str | Path, out: str | Path, *, data: str | Path | None = None, licence: str | None = None
+) -> Exported:
+    """Write a model file in the form that `out` names: `net.onnx`.
+
+    Network and file are compared on the validation images of `data`, without it on generated ones; where they differ by
+    more than the bounds allow, nothing is written and a ModelError says by how much.
+    """
+    path = Path(out)
+    exporter = _exporter(path)
+    predictor = load_predictor(model, "cpu")
+    draft = exporter.build(predictor)
+    tests, on_generated = _self_test(predictor, draft)
+    comparison = on_generated if data is None else _on_data(predictor, draft, data)
+    wrong = [figure.text() for figure in (*on_generated.figures, *comparison.figures) if not figure.ok]
+    if wrong:
+        raise ModelError(f"{path} is not written, since it is not the network of {model}: {'; '.join(wrong)}.")
+    on = "generated images" if data is None else "validation images"
+    facts = {**_facts(predictor, licence), **draft.facts, "selftest": tests, "model": sha256_file(Path(model))}
+    facts["versions"] = {**versions(), **draft.facts["versions"]}
+    facts["compared"] = {**comparison.to_json(), "on": on}
+    with atomic_path(path) as sibling:
+        draft.write(sibling, facts)
+        self_test(draft.read(sibling))
+    return Exported(path, path.stat().st_size, comparison, None if data is None else str(data), facts)
+
+
+def _exporter(path: Path) -> AbstractExporter:
+    """The one whose files are called so."""
+    exporters = {one.suffix: one for one in catalogue("EXPORTERS").values()}
+    if path.suffix not in exporters:
+        known = ", ".join(suffix or "a folder" for suffix in sorted(exporters))
+        raise UsageError(f"{path}: networks are exported as {known}, not {path.suffix or 'a folder'}.")
+    exporter: AbstractExporter = exporters[path.suffix]()
+    return exporter
+
+
+def _on_data(predictor: Predictor, draft: AbstractDraft, data: str | Path) -> Comparison:
+    dataset = open_dataset(data, **cut_of(predictor))
+    if dataset.task != predictor.task.name:
+        raise UsageError(f"The model is for {predictor.task.name!r}; {data} is labelled for {dataset.task!r}.")
+    return compared(predictor, draft, match_classes(dataset, predictor.task), "val")
+
+
+def _facts(predictor: Predictor, licence: str | None) -> dict[str, Any]:
+    """What the file says of the network; nothing of where it was trained, or by whom."""
+    manifest, architecture = predictor.manifest, predictor.model.architecture
+    return {
+        "schema": SCHEMA,
+        "task": manifest.task,
+        "classes": list(manifest.classes),
+        "preprocess": manifest.preprocess.to_json(),
+        "learnt": dict(predictor.task.learnt),
+        "architecture": {**architecture, "name": Path(architecture["name"]).name},  # of a user's own file no folder
+        "metrics": manifest.metrics,
+        "data": manifest.data,
+        "licence": licence or "not stated",
+    }
+
+
+def _self_test(predictor: Predictor, draft: AbstractDraft) -> tuple[dict[str, Any], Comparison]:
+    """The self-test as the manifest has it, and how the draft does in it."""
+    cases, figures, count = [], list[Figure](), 0
+    for case in CASES:
+        images = generated(case)
+        threshold = telling_threshold(predictor, images) if predictor.task.name == "detect" else None
+        expected = network_results(predictor, images, threshold)
+        figures += agreement(expected, draft.results(images, threshold), threshold or 0.0)
+        inputs = {} if threshold is None else {"threshold": threshold}
+        cases.append(described(case, predictor.preprocess, expected, inputs))
+        count += len(images)
+    return {"rule": RULE, "bounds": BOUNDS, "cases": cases}, Comparison(count, tuple(worst(figures)))
+
+
+def telling_threshold(predictor: Predictor, images: UInt8[ndarray, "n h w 3"]) -> float:
+    """A threshold at which generated images, on which a detector finds next to nothing, give about BOXES boxes.
+
+    In the middle of the widest gap between their scores, so that no box is there or not by a rounding.
+    """
+    found = network_results(predictor, images, LEAST)
+    scores = np.sort(np.concatenate([one["scores"] for one in found]))[::-1]
+    some = np.append(scores, 0.0)[BOXES // 2 : 2 * BOXES + 1] if len(scores) > BOXES else np.append(scores[-1:], 0.0)
+    if len(some) < 2:
+        return float(np.float32(0.5))
+    widest = int(np.argmax(some[:-1] - some[1:]))
+    return float(np.float32((some[widest] + some[widest + 1]) / 2))
