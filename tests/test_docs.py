@@ -1,10 +1,10 @@
 """The documentation is executed: every ```console and ```python block of a page, top to bottom, in one folder.
 
 In the folder lie `photos/` (three classes of drawn images), `parts/` and `marked/` (drawn images with masks and with
-boxes), `new/` (images without labels), `clip.mp4` (four frames) and `resnet20.pt` (foreign weights). Of a console block, lines that begin with
-`$ pellucid` are run; ` # exits with 1` states another exit code than 0. The lines below a command are what it printed:
-each must occur in what it prints now, whatever the numbers are; `…` stands for what is left out. Budgets are cut to one
-epoch, so that a page runs in seconds.
+boxes), `new/` (images without labels), `clip.mp4` (four frames) and `resnet20.pt` (foreign weights). Of a console
+block, lines that begin with `$ pellucid` are run; ` # exits with 1` states another exit code than 0. The lines below a
+command are what it printed: each must occur in what it prints now, whatever the numbers are; `…` stands for what is
+left out. Budgets are cut to one epoch, so that a page runs in seconds.
 
 An ```output block is what the ```python block above it prints, to the letter but for `…`. A lesson links to states of
 the page `pellucid studio`, which must know them, and its questions are answered by blocks that run.

@@ -31,7 +31,7 @@ HOMES = {
 
 @functools.cache
 def catalogue(kind: str) -> Mapping[str, Any]:
-    """Every thing of a kind (`MODELS`, `FORMATS`, `TASKS`, `POSTPROCESSES`, `EXPORTERS`) by name, installed plug-ins included."""
+    """Every thing of a kind (`MODELS`, `FORMATS`, …) by name, installed plug-ins included."""
     package = importlib.import_module(HOMES[kind])
     things: dict[str, Any] = {}
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):

@@ -15,8 +15,8 @@ from pellucid.data.dataset import open_dataset
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
 from pellucid.image import write_image
-from pellucid.network import Predictor
-from pellucid.prediction import load, predict
+from pellucid.network import Predictor, load_predictor
+from pellucid.prediction import predict
 from pellucid.results import free_path
 from pellucid.scenes import write_boxed_scenes, write_scenes
 from pellucid.terminal import PredictionWriter, TrainingView, figures
@@ -88,7 +88,7 @@ def _trained(data: Path, run: Path, settings: TrainConfig, say: Callable[[str], 
     shutil.rmtree(run, ignore_errors=True)
     with TrainingView() as view:
         train(data, run, settings, listen=view.hear, say=view.say)
-    return load(_model(run))
+    return load_predictor(_model(run))
 
 
 def _flags(settings: TrainConfig) -> str:

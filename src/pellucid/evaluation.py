@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from pellucid.catalog import find
 from pellucid.data.cache import Decoded, decode
 from pellucid.data.dataset import Dataset, open_dataset
 from pellucid.data.loader import Loader
@@ -13,6 +16,7 @@ from pellucid.models.base import AbstractModel
 from pellucid.network import Predictor
 from pellucid.prediction import load
 from pellucid.preprocess import Preprocess
+from pellucid.runtime.predictor import ExportedPredictor
 from pellucid.tasks.base import AbstractMetric, AbstractTask, Scores
 from pellucid.tiling import decoded
 
@@ -26,6 +30,9 @@ __all__ = [
     "match_classes",
     "measure",
 ]
+
+
+Judgeable = Predictor | ExportedPredictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +70,34 @@ class Judged:
 
 
 def evaluate(
-    model: str | Path | Predictor,
+    model: str | Path | Judgeable,
     data: str | Path | Dataset,
     *,
     split: str = "test",
     format: str | None = None,
     against: str | Path | None = None,
 ) -> Evaluation:
-    """Judge a model file on a split, in the model's own preprocessing and fp32.
+    """Judge a model file or an exported file on a split, in the model's own preprocessing; a model file in fp32.
 
     `format` names the data's format where it cannot be told. Splits that the data does not have are cut as the model's
     own training cut them, so that no image it learnt from is in its test. `against` is a second model, compared image
     by image on the same split.
     """
-    predictor = model if isinstance(model, Predictor) else load(model)
+    predictor = load(model) if isinstance(model, str | Path) else model
     dataset = data if isinstance(data, Dataset) else open_dataset(data, format, **cut_of(predictor))
     judged = judge(predictor, dataset, split)
     comparison = None if against is None else _compare(judged, _rival(load(against), predictor, dataset, split))
     return evaluation_of(dataset.task, split, judged, comparison)
 
 
-def cut_of(predictor: Predictor) -> dict[str, Any]:
+def cut_of(predictor: Judgeable) -> dict[str, Any]:
     """How the training of a model cut missing splits: seed and shares; nothing for weights from elsewhere."""
     trained = predictor.manifest.origin.get("trained", {})
     names = {"seed": "split_seed", "val": "val", "test": "test"}
     return {name: trained[saved] for name, saved in names.items() if saved in trained}
 
 
-def _rival(other: Predictor, predictor: Predictor, dataset: Dataset, split: str) -> Judged:
+def _rival(other: Judgeable, predictor: Judgeable, dataset: Dataset, split: str) -> Judged:
     cut = cut_of(other)
     if dataset.made and cut and cut != cut_of(predictor):
         raise UsageError(
@@ -100,19 +107,38 @@ def _rival(other: Predictor, predictor: Predictor, dataset: Dataset, split: str)
     return judge(other, dataset, split)
 
 
-def judge(predictor: Predictor, dataset: Dataset, split: str, *, cap: int | None = None) -> Judged:
-    """Run a model over a split, in its own preprocessing and fp32; `cap` is that of `decode`."""
+def judge(predictor: Judgeable, dataset: Dataset, split: str, *, cap: int | None = None) -> Judged:
+    """Run a model over a split, in its own preprocessing, in torch in fp32; `cap` is that of `decode`."""
     if dataset.task != predictor.manifest.task:
         raise UsageError(
             f"The model is for {predictor.manifest.task!r}; {dataset.root} is labelled for {dataset.task!r}."
         )
-    dataset = match_classes(dataset, predictor.task)
+    task = _task(predictor)
+    dataset = match_classes(dataset, task)
     preprocess = predictor.manifest.preprocess
     images = decode(dataset, split, preprocess, dataset.digests(), cap=cap)
     if not images.records:
         raise DataError(f"No image of the {split!r} split of {dataset.root} can be read. See `pellucid check`.")
-    metric = measure(predictor.model, predictor.task, Loader(images, predictor.task), preprocess, "fp32")
-    return Judged(metric, images)
+    loader = Loader(images, task)
+    if isinstance(predictor, Predictor):
+        return Judged(measure(predictor.model, task, loader, preprocess, "fp32"), images)
+    return Judged(_measure_exported(predictor, task, loader), images)
+
+
+def _task(predictor: Judgeable) -> AbstractTask:
+    if isinstance(predictor, Predictor):
+        return predictor.task
+    manifest = predictor.manifest
+    task: AbstractTask = find("TASKS", manifest.task)(manifest.classes, learnt=manifest.learnt)
+    return task
+
+
+def _measure_exported(predictor: ExportedPredictor, task: AbstractTask, loader: Loader) -> AbstractMetric:
+    metric = task.metric()
+    for batch in loader.in_order():
+        found = predictor.decoded(batch.images.permute(0, 2, 3, 1).contiguous().numpy())
+        metric.add({name: torch.from_numpy(value) for name, value in found.items()}, batch.targets)
+    return metric
 
 
 def evaluation_of(task: str, split: str, judged: Judged, comparison: dict[str, Any] | None = None) -> Evaluation:

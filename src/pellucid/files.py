@@ -4,14 +4,23 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, UsageError
 
-__all__ = ["atomic_path", "cache_folder", "canonical_json", "sha256_file", "sha256_text", "write_atomic"]
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "cache_folder",
+    "canonical_json",
+    "sha256_file",
+    "sha256_text",
+    "write_atomic",
+]
 
 
 @contextlib.contextmanager
@@ -35,6 +44,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` to write to; it takes that name at the end, in place of an empty folder or none.
+
+    A folder that holds something is refused: what is in it might be somebody's.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} is there already. Give a new or an empty folder.")
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        for part in draft.iterdir():
+            _flush(part)
+        draft.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        raise PellucidError(f"Cannot write {path}: {error.strerror or error}. {_cure(error)}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -15,10 +15,12 @@ from pellucid.image import SUFFIXES, read_header, read_image
 from pellucid.predictions.base import AbstractPrediction
 from pellucid.predictions.predictor import AbstractPredictor
 from pellucid.predictions.views import views
+from pellucid.runtime.forms import is_exported
 from pellucid.video import is_video, read_frames
 
 if TYPE_CHECKING:
     from pellucid.network import Predictor
+    from pellucid.runtime.predictor import ExportedPredictor
 
 __all__ = ["Predicted", "list_images", "load", "predict"]
 
@@ -26,8 +28,20 @@ PIXELS_A_BATCH = 32_000_000
 """Of photos that are held at once."""
 
 
-def load(path: str | Path, *, device: str | None = None) -> "Predictor":
-    """The predictor of a model file; damage, of any byte, is an error."""
+def load(path: str | Path, *, device: str | None = None, engine: str | None = None) -> "Predictor | ExportedPredictor":
+    """The predictor of a model file or of an exported one; damage, of any byte, is an error.
+
+    `device` is where torch runs a model file; `engine` is what runs an exported file: `onnxruntime`, `openvino`,
+    `openvino-bf16`, or `fastest`, which is measured once.
+    """
+    if is_exported(path):
+        if device not in (None, "cpu"):
+            raise UsageError(f"{path} runs on the processor, not on {device!r}. Take the model file for that.")
+        from pellucid.runtime.loading import load_exported
+
+        return load_exported(path, engine)
+    if engine is not None:
+        raise UsageError(f"{path} is run by torch: an engine, as {engine!r}, is for exported files.")
     from pellucid.network import load_predictor
 
     return load_predictor(path, device)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from pellucid.data.augment import (
     Augment,
@@ -254,13 +255,12 @@ def test_four_images_are_warped_as_if_they_were_tiled(layout, seed, rotate):
     matrices = draw_matrices(5, 32, augment, draws)
     found = warp_tiled(images, order, matrices, (32, 20), grey=114.0)
     expected = warp(tiled(images, order), matrices, (32, 20), grey=114.0)
-    ramp = torch.stack(torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij"))
-    places = warp(ramp.expand(5, 2, 48, 48), matrices, (32, 20), grey=-100.0)
-    clear = torch.ones(5, 32, 20, dtype=torch.bool)
-    for seam in (0, 23.5, 47):
-        clear &= ((places - seam).abs() > 1).all(dim=1)
+    pixels = functional.affine_grid(matrices, [5, 3, 32, 20], align_corners=False) * 24  # of 48, from the middle
+    clear = torch.stack([(pixels - seam).abs() > 1 for seam in (-24, 0, 24)]).all(dim=0).all(dim=-1)
     assert clear.float().mean() > 0.5
     torch.testing.assert_close(found.movedim(1, -1)[clear], expected.movedim(1, -1)[clear], atol=0.05, rtol=0)
+    assert (found.amin(dim=(1, 2, 3)) >= -0.01).all()
+    assert (found.amax(dim=(1, 2, 3)) <= 255.01).all()
 
 
 def test_a_wide_zoom_goes_both_ways_by_the_same_factor():

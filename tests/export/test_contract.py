@@ -1,7 +1,6 @@
 """What every form of every network of the catalogue keeps: it gives what the network gives."""
 
 import functools
-import re
 from pathlib import Path
 
 import numpy as np
@@ -40,22 +39,29 @@ def test_it_gives_what_the_network_gives(name, exporter):
             assert [figure.text() for figure in agreement(expected, found, least or 0.0) if not figure.ok] == []
             if least is not None:
                 assert sum(len(photo["scores"]) for photo in found) > 2
+    if exporter == "onnx":
+        assert_standard(made.body)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_graph_is_standard_and_says_nothing_of_its_maker(name):
-    body = draft(name, "onnx").body
+def assert_standard(body: bytes) -> None:
+    """Operators of the standard alone, and not a word of who made it and where."""
     model = onnx.load_from_string(body)
     onnx.checker.check_model(model, full_check=True)
     assert {(one.domain, one.version) for one in model.opset_import} == {("", 18)}
     assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
     assert not model.functions
     assert not model.metadata_props
-    everything = [model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info]
+    everything = [
+        model.graph,
+        *model.graph.node,
+        *model.graph.initializer,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ]
     assert not any(one.doc_string or one.metadata_props for one in everything)
-    text = re.sub(rb"[^ -~]+", b" ", body[:200_000])
-    for secret in (b"site-packages", b"pellucid/", b".py", str(Path.home()).encode()):
-        assert secret not in text
+    for secret in (b"site-packages", b"pkg.torch", b"pellucid/", b"stack_trace", str(Path.home()).encode()):
+        assert secret not in body
 
 
 def test_every_name_says_where_it_belongs():

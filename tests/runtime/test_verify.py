@@ -11,11 +11,11 @@ import onnx
 import pytest
 
 from pellucid.cli import main
-from pellucid.errors import ModelError, UsageError
+from pellucid.errors import UsageError
 from pellucid.export.exporting import export_model
 from pellucid.files import canonical_json
 from pellucid.runtime.manifest import KEY, sealed
-from pellucid.runtime.onnx_file import OnnxFile, with_manifest
+from pellucid.runtime.onnx_file import with_manifest
 from pellucid.runtime.script import SCRIPT
 from pellucid.runtime.verifying import verify
 from tests.export.trained import model_file
@@ -30,13 +30,6 @@ def files(tmp_path_factory) -> dict[str, Path]:
         found[task] = folder / f"{task}.onnx"
         export_model(model_file(folder, name), found[task])
     return found
-
-
-@pytest.fixture(autouse=True)
-def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    import jaxtyping
-
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 TASKS = ("classify", "segment", "detect")
@@ -113,11 +106,8 @@ def test_no_flipped_bit_is_overlooked(files, tmp_path):
         damaged = bytearray(data)
         damaged[place] ^= 1 << (place % 8)
         (tmp_path / "damaged.onnx").write_bytes(damaged)
-        try:
-            OnnxFile.read(tmp_path / "damaged.onnx")
+        if "is refused: " not in verify(tmp_path / "damaged.onnx").reason:
             overlooked.append(place)
-        except ModelError as error:
-            assert "refused" in str(error)
     assert overlooked == []
 
 

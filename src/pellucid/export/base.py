@@ -23,6 +23,11 @@ class AbstractDraft(ABC):
     def facts(self) -> Mapping[str, Any]:
         """What is to be known of this form: `form`, `inside` (what it does), `opset` where it has one, `versions`."""
 
+    @property
+    @abstractmethod
+    def network(self) -> bytes:
+        """The network alone as ONNX, from `pixels` to `decoded/…`, for other engines."""
+
     @abstractmethod
     def results(self, images: UInt8[ndarray, "n h w 3"], threshold: float | None = None) -> list[Results]:
         """The results of photos of one size, each in its own pixels; of boxes those from `threshold` on, if given."""

@@ -16,6 +16,9 @@ class Deployable(nn.Module):
     `forward` takes network pixels of one size, uint8 N H W C, and gives what `decode` gives.
     """
 
+    gain: Tensor
+    shift: Tensor
+
     def __init__(self, model: AbstractModel, preprocess: Preprocess) -> None:
         super().__init__()
         self.network = model
@@ -35,7 +38,7 @@ def captured(model: AbstractModel, preprocess: Preprocess) -> torch.export.Expor
         rows, columns = 64, 96  # as an example: sides of two lengths, so that they are not taken for one
     pixels = torch.zeros(2, rows, columns, preprocess.channels, dtype=torch.uint8)
     dynamic = (0,) if preprocess.one_size else (0, 1, 2)
-    sizes = {axis: torch.export.Dim.DYNAMIC for axis in dynamic}
+    sizes = dict.fromkeys(dynamic, torch.export.Dim.DYNAMIC)
     with torch.no_grad():
         return torch.export.export(
             Deployable(model, preprocess).eval(), (pixels,), dynamic_shapes={"pixels": sizes}, strict=False

@@ -1,6 +1,6 @@
 """From a model file to an exported one: built, compared with the network it is of, and only then written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,15 @@ from numpy import ndarray
 
 from pellucid.catalog import catalogue
 from pellucid.checkpoint import versions
-from pellucid.data.dataset import open_dataset
+from pellucid.data.dataset import Dataset, open_dataset
 from pellucid.errors import ModelError, UsageError
 from pellucid.evaluation import cut_of, match_classes
 from pellucid.export.base import AbstractDraft, AbstractExporter
-from pellucid.export.judging import Comparison, compared, network_results
-from pellucid.files import atomic_path, sha256_file
+from pellucid.export.judging import Comparison, compared, metric_with, network_results
+from pellucid.files import atomic_folder, atomic_path, sha256_file
 from pellucid.network import Predictor, load_predictor
 from pellucid.runtime.agreement import BOUNDS, Figure, agreement, worst
+from pellucid.runtime.engines import OpenVino, has_bf16
 from pellucid.runtime.manifest import SCHEMA
 from pellucid.runtime.selftest import CASES, RULE, described, generated
 from pellucid.runtime.verifying import self_test
@@ -53,6 +54,11 @@ class Exported:
         on = f"{self.comparison.images} images of {self.data}" if self.data else "generated images alone: give --data"
         lines = [f"Compared with the network on {on}"]
         lines += [f"  {figure.text()}" for figure in self.comparison.figures]
+        if "bf16" in self.facts["compared"]:
+            found = self.facts["compared"]["bf16"]
+            lines.append(
+                f"  in bf16 the metric is {found['metric']:.4f}: {'good' if found['ok'] else 'not good'} enough"
+            )
         return "\n".join([*lines, f"{self.path}: {self.bytes / 1e6:.1f} MB{opset}; {made}"])
 
 
@@ -67,20 +73,32 @@ def export_model(
     path = Path(out)
     exporter = _exporter(path)
     predictor = load_predictor(model, "cpu")
+    dataset = None if data is None else _dataset(predictor, data)
     draft = exporter.build(predictor)
     tests, on_generated = _self_test(predictor, draft)
-    comparison = on_generated if data is None else _on_data(predictor, draft, data)
-    wrong = [figure.text() for figure in (*on_generated.figures, *comparison.figures) if not figure.ok]
-    if wrong:
-        raise ModelError(f"{path} is not written, since it is not the network of {model}: {'; '.join(wrong)}.")
+    comparison = on_generated if dataset is None else compared(predictor, draft, dataset, "val")
+    _refuse(path, model, (*on_generated.figures, *comparison.figures))
     on = "generated images" if data is None else "validation images"
     facts = {**_facts(predictor, licence), **draft.facts, "selftest": tests, "model": sha256_file(Path(model))}
     facts["versions"] = {**versions(), **draft.facts["versions"]}
     facts["compared"] = {**comparison.to_json(), "on": on}
-    with atomic_path(path) as sibling:
+    if dataset is not None and comparison.metric is not None and has_bf16():
+        facts["compared"]["bf16"] = _in_bf16(predictor, draft, dataset, comparison.metric[1])
+    with (atomic_folder if exporter.suffix == "" else atomic_path)(path) as sibling:
         draft.write(sibling, facts)
-        self_test(draft.read(sibling))
-    return Exported(path, path.stat().st_size, comparison, None if data is None else str(data), facts)
+        _refuse(path, model, self_test(draft.read(sibling)))
+    return Exported(path, _size(path), comparison, None if data is None else str(data), facts)
+
+
+def _refuse(path: Path, model: str | Path, figures: Iterable[Figure]) -> None:
+    wrong = [figure.text() for figure in figures if not figure.ok]
+    if wrong:
+        raise ModelError(f"{path} is not written, since it is not the network of {model}: {'; '.join(wrong)}.")
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of the files in a folder."""
+    return sum(one.stat().st_size for one in (path.iterdir() if path.is_dir() else [path]))
 
 
 def _exporter(path: Path) -> AbstractExporter:
@@ -93,16 +111,23 @@ def _exporter(path: Path) -> AbstractExporter:
     return exporter
 
 
-def _on_data(predictor: Predictor, draft: AbstractDraft, data: str | Path) -> Comparison:
+def _in_bf16(predictor: Predictor, draft: AbstractDraft, dataset: Dataset, metric: float) -> dict[str, Any]:
+    """What the metric is in bf16, and whether that is good enough for an engine to be taken for its speed alone."""
+    found = metric_with(predictor, OpenVino(draft.network, precision="bf16"), dataset, "val")
+    return {"metric": found, "ok": metric - found <= BOUNDS["metric"]}
+
+
+def _dataset(predictor: Predictor, data: str | Path) -> Dataset:
     dataset = open_dataset(data, **cut_of(predictor))
     if dataset.task != predictor.task.name:
         raise UsageError(f"The model is for {predictor.task.name!r}; {data} is labelled for {dataset.task!r}.")
-    return compared(predictor, draft, match_classes(dataset, predictor.task), "val")
+    return match_classes(dataset, predictor.task)
 
 
 def _facts(predictor: Predictor, licence: str | None) -> dict[str, Any]:
     """What the file says of the network; nothing of where it was trained, or by whom."""
     manifest, architecture = predictor.manifest, predictor.model.architecture
+    trained = manifest.origin.get("trained", {})
     return {
         "schema": SCHEMA,
         "task": manifest.task,
@@ -112,6 +137,7 @@ def _facts(predictor: Predictor, licence: str | None) -> dict[str, Any]:
         "architecture": {**architecture, "name": Path(architecture["name"]).name},  # of a user's own file no folder
         "metrics": manifest.metrics,
         "data": manifest.data,
+        "cut": {name: trained[name] for name in ("split_seed", "val", "test") if name in trained},
         "licence": licence or "not stated",
     }
 

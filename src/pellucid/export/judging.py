@@ -1,6 +1,6 @@
 """A network and what was exported of it, on the same images: how far apart they are, and what either is worth."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +16,17 @@ from pellucid.export.base import AbstractDraft
 from pellucid.export.deployable import Deployable
 from pellucid.metrics.detection import Detections
 from pellucid.network import Predictor
-from pellucid.predictions.base import AbstractPrediction
-from pellucid.predictions.classify import ClassScores
-from pellucid.predictions.detect import THRESHOLD, FoundBoxes
-from pellucid.predictions.segment import ClassMask
+from pellucid.predictions.detect import THRESHOLD
 from pellucid.runtime.agreement import BOUNDS, Figure, Results, agreement
+from pellucid.runtime.engines import AbstractEngine
+from pellucid.runtime.predictor import as_arrays
 from pellucid.tasks.base import AbstractMetric, arrays
 from pellucid.tasks.box_metric import BoxMetric
 from pellucid.tasks.class_metric import ClassMetric
 from pellucid.tasks.detect import JUDGED_SCORE
 from pellucid.types import Frame, Record
 
-__all__ = ["Comparison", "compared", "network_results"]
+__all__ = ["Comparison", "compared", "metric_with", "network_results"]
 
 MOST_IMAGES = 256
 """Images that are compared at most: of more, those at even distances."""
@@ -69,23 +68,6 @@ def network_results(
     return found
 
 
-def as_arrays(prediction: AbstractPrediction) -> Results:
-    """A prediction as an exported file gives it."""
-    match prediction:
-        case ClassScores():
-            return {"probs": np.array(prediction.probs, np.float32)}
-        case ClassMask():
-            return {"labels": prediction.labels}
-        case FoundBoxes():
-            found = prediction.found
-            return {
-                "xyxy": found.xyxy.astype(np.float32),
-                "scores": found.scores.astype(np.float32),
-                "labels": found.labels,
-            }
-    raise UsageError(f"A {type(prediction).__name__} cannot be compared with an exported file.")
-
-
 def compared(predictor: Predictor, draft: AbstractDraft, dataset: Dataset, split: str) -> Comparison:
     """Both on the images of a split, each in fp32, with the metric over them."""
     task = predictor.task
@@ -108,6 +90,16 @@ def compared(predictor: Predictor, draft: AbstractDraft, dataset: Dataset, split
     name, first, second = headlines
     figures.append(Figure("metric", abs(first - second), BOUNDS["metric"], f": {name} {first:.4f} and {second:.4f}"))
     return Comparison(len(expected), tuple(figures), (name, first))
+
+
+def metric_with(predictor: Predictor, engine: AbstractEngine, dataset: Dataset, split: str) -> float:
+    """The metric over the images of a split with the network in an engine."""
+    metric = predictor.task.metric(brief=True)
+    for record, photo in _readable(dataset, _sample(dataset.split(split))):
+        decoded = engine.decoded(predictor.preprocess.pixels(photo)[None])
+        found = {name: torch.from_numpy(value) for name, value in decoded.items()}
+        metric.add(found, _targets(predictor, dataset, record, photo))
+    return metric.headline()[1]
 
 
 def _sample(records: Sequence[Record]) -> list[Record]:

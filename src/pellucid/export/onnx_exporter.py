@@ -16,7 +16,9 @@ from pellucid.export.base import AbstractDraft, AbstractExporter
 from pellucid.export.onnx_graph import OPSET, network_graph, whole_graph
 from pellucid.network import Predictor
 from pellucid.runtime.agreement import Results, split
-from pellucid.runtime.onnx_file import OnnxFile, results_of, session_of, with_manifest
+from pellucid.runtime.engines import session_of
+from pellucid.runtime.onnx_file import OnnxFile, results_of, with_manifest
+from pellucid.runtime.onnx_part import network_part
 
 __all__ = ["EXPORTERS", "OnnxDraft", "OnnxExporter"]
 
@@ -38,6 +40,11 @@ class OnnxDraft(AbstractDraft):
             "opset": OPSET,
             "versions": {name: version(name) for name in packages},
         }
+
+    @property
+    def network(self) -> bytes:
+        """Cut out of the whole."""
+        return network_part(self.body)
 
     @cached_property
     def session(self) -> Any:

@@ -123,6 +123,8 @@ def _rename(graph: ir.Graph) -> None:
     """Every value by its place; what is said of its type and shape is dropped, since runtimes find it themselves."""
     for place, value in enumerate(list(graph.initializers.values())):
         value.name = f"network/constant_{place}"
+        value.metadata_props.clear()
+        value.type = value.shape = None
     for place, node in enumerate(graph):
         node.name = f"network/{node.op_type}_{place}"
         for at, value in enumerate(node.outputs):
@@ -132,6 +134,7 @@ def _rename(graph: ir.Graph) -> None:
 
 def _declare(value: ir.Value, name: str, kind: str, shape: Sequence[str | int] | ir.Shape) -> None:
     value.name = name
+    value.metadata_props.clear()  # words of the exporter
     value.type = ir.TensorType(ir.DataType.from_numpy(np.dtype(kind)))
     value.shape = ir.Shape(shape)
 

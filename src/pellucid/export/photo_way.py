@@ -1,9 +1,9 @@
 """The way from a photo to network pixels as ONNX nodes: the integers of `Preprocess.pixels`, for photos of any size.
 
 A resize is two products with matrices of 16-bit weights, first along the rows and then along the columns, each
-rounded to uint8, as in torch's antialiased bilinear. The matrices are computed in the graph from the sizes in float64. A
-float32 product would lose bits (sums reach 2^30), so each matrix is split into its upper and its lower bytes: two
-products of uint8 with sums in int32, which every processor does exactly, and those with VNNI four times as fast.
+rounded to uint8, as in torch's antialiased bilinear. The matrices are computed in the graph, in float64, from the
+sizes. A float32 product would lose bits (sums reach 2^30), so each matrix is split into its upper and its lower bytes:
+two products of uint8 with sums in int32, which every processor does exactly.
 """
 
 from dataclasses import dataclass

@@ -200,6 +200,10 @@ class AbstractDetector(AbstractModel):
     def decode(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """`xyxy` (N candidates 4) in network pixels and `scores` (N candidates classes), 0 to 1, before suppression."""
 
+    @abstractmethod
+    def evidence(self, outputs: dict[str, Tensor]) -> Float[Tensor, "n candidates classes"]:
+        """The numbers of the last layer that the scores of `decode` rise with, in the type the network computes in."""
+
 
 def at_least_one(targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Targets with a row that says that there is no object, where no image of the batch has one."""

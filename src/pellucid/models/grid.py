@@ -82,6 +82,12 @@ class GridHead(nn.Module):
         scores = boxes[..., 4:].clamp(0, 1) * probs[:, :, None].clamp(0, 1)
         return {"xyxy": self.corners(boxes).flatten(1, 2), "scores": scores.flatten(1, 2)}
 
+    def evidence(self, cells: Float[Tensor, "n s s numbers"]) -> Float[Tensor, "n candidates classes"]:
+        """The confidence of every box, in the order of `decode`: the same for every class."""
+        rows = cells.flatten(1, 2)
+        confidences = rows[..., 4 : 5 * self.boxes : 5].flatten(1)
+        return confidences[..., None].expand(-1, -1, rows.shape[-1] - 5 * self.boxes)
+
     def loss(self, cells: Float[Tensor, "n s s numbers"], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Equation 3 by its five sums, each the mean over the images: `xy`, `wh`, `object`, `no_object`, `class`.
 

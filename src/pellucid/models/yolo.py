@@ -127,11 +127,20 @@ class Yolo(AbstractDetector):
         low, high = xyxy_of_distances(distances, anchors).chunk(2, dim=-1)
         return {"xyxy": torch.cat([low, torch.maximum(low, high)], dim=-1), "scores": logits.sigmoid()}
 
+    def evidence(self, outputs: dict[str, Tensor]) -> Float[Tensor, "n candidates classes"]:
+        """The logits of every cell, in the order of `decode`."""
+        prefix = "single_" if len(self.singles) else ""
+        return torch.cat([_rows(outputs[f"{prefix}logits{stride}"]) for stride in STRIDES], dim=1)
+
+
+def _rows(level: Float[Tensor, "n c h w"]) -> Float[Tensor, "n cells c"]:
+    return level.flatten(2).transpose(1, 2)
+
 
 def _joined(outputs: dict[str, Tensor], prefix: str) -> tuple[Float[Tensor, "n a c"], Float[Tensor, "n a 4"], Anchors]:
     """Logits and distances of all levels as rows, and where these are."""
     logits, distances = (
-        torch.cat([outputs[f"{prefix}{name}{stride}"].flatten(2).transpose(1, 2) for stride in STRIDES], dim=1).float()
+        torch.cat([_rows(outputs[f"{prefix}{name}{stride}"]) for stride in STRIDES], dim=1).float()
         for name in ("logits", "distances")
     )
     return logits, distances, anchors_of({stride: outputs[f"{prefix}logits{stride}"] for stride in STRIDES})

@@ -140,6 +140,10 @@ class YoloV1(AbstractDetector):
         """B boxes a cell, row by row."""
         return self.connected.decode(outputs["cells"])
 
+    def evidence(self, outputs: dict[str, Tensor]) -> Float[Tensor, "n candidates classes"]:
+        """The confidence of each box, for every class."""
+        return self.connected.evidence(outputs["cells"])
+
 
 class ResNetYoloV1(AbstractDetector):
     """The grid, its loss and connected layers on a residual network, which published weights may fill.
@@ -195,6 +199,10 @@ class ResNetYoloV1(AbstractDetector):
     def decode(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """B boxes a cell, row by row."""
         return self.connected.decode(outputs["cells"])
+
+    def evidence(self, outputs: dict[str, Tensor]) -> Float[Tensor, "n candidates classes"]:
+        """The confidence of each box, for every class."""
+        return self.connected.evidence(outputs["cells"])
 
 
 def _check_side(side: int) -> None:

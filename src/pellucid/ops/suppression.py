@@ -5,6 +5,8 @@ Boxes are rows of `xyxy` (left, top, right, bottom; corners half-open) in any un
 no area.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -12,7 +14,7 @@ from numpy import ndarray
 __all__ = ["nms"]
 
 BLOCK = 64  # boxes that a round of `nms` decides upon
-WINDOW = 2048  # boxes whose suppression one look at kept boxes finds: more are seldom needed to keep `most`
+WINDOW = 512  # boxes of the first window: more are seldom needed to keep `most`
 
 
 def nms(
@@ -31,9 +33,9 @@ def nms(
     box, `suppressor` is the place of the first kept one that overlaps it so, and `overlap` their IoU; -1 and 0 for kept
     boxes, and where `most` are kept for all of lower score, which are cut off.
 
-    Boxes come in windows of descending score. In a window, a round decides upon the BLOCK highest scores that are left
-    and drops what they suppress of the others, so that a box is hardly compared with more than the kept boxes up to its
-    suppressor, and boxes after the last that may be kept with none.
+    Boxes come in windows of descending score, each twice as wide as the one before. In a window, a round decides upon
+    the BLOCK highest scores that are left and drops what they suppress of the others, so that a box is hardly compared
+    with more than the kept boxes up to its suppressor, and boxes far after the last that is kept with none.
     """
     order = np.argsort(-scores, kind="stable")
     kinds = np.zeros(len(order), np.int64) if agnostic else labels[order]
@@ -62,8 +64,7 @@ def _suppressed(
         return np.delete(places, hit)
 
     room = most
-    for start in range(0, len(kinds), WINDOW):
-        left = np.arange(start, min(start + WINDOW, len(kinds)))
+    for left in _windows(len(kinds)):
         for chosen in kept:
             left = rest(left, chosen)
         while len(left) and room:
@@ -80,6 +81,14 @@ def _suppressed(
     end = len(kinds) if room else int(places.max(initial=-1)) + 1
     hitters[end:], overlaps[end:] = -1, 0
     return places, hitters, overlaps
+
+
+def _windows(count: int) -> Iterator[Int[ndarray, " places"]]:
+    """All places in turn, in windows of which each is twice as wide as the one before."""
+    start, width = 0, WINDOW
+    while start < count:
+        yield np.arange(start, min(start + width, count))
+        start, width = start + width, 2 * width
 
 
 def _clashes(

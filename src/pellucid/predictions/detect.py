@@ -104,12 +104,18 @@ class BoxPostprocess(AbstractPostprocess):
 
     def found(self, decoded: Mapping[str, ndarray], frame: Frame, least: float) -> Detections:
         """Candidates with a score from `least` up after suppression, in the photo's own pixels."""
+        scores, labels, candidates = self.kept(decoded, least)
+        photo = _photo_xyxy(decoded["xyxy"][candidates].astype(np.float64), frame)
+        return Detections(photo, scores.astype(np.float64), labels)
+
+    def kept(
+        self, decoded: Mapping[str, ndarray], least: float
+    ) -> tuple[Float[ndarray, " n"], Int[ndarray, " n"], Int[ndarray, " n"]]:
+        """Score, label and candidate of each box that suppression leaves, the surest first."""
         scores, labels, candidates = _greatest(decoded["scores"], least)
-        xyxy = decoded["xyxy"][candidates]
         overlap = OVERLAP if self.agnostic else self.learnt.get("overlap", OVERLAP)
-        kept, _, _ = nms(xyxy, scores, labels, overlap, most=MOST, agnostic=self.agnostic)
-        photo = _photo_xyxy(xyxy[kept].astype(np.float64), frame)
-        return Detections(photo, scores[kept].astype(np.float64), labels[kept])
+        kept, _, _ = nms(decoded["xyxy"][candidates], scores, labels, overlap, most=MOST, agnostic=self.agnostic)
+        return scores[kept], labels[kept], candidates[kept]
 
     def merged(self, views: Iterable[View]) -> FoundBoxes:
         """The boxes of all views, the closest of which come first, each object once.

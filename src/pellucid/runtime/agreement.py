@@ -57,9 +57,11 @@ def worst(figures: Iterable[Figure]) -> list[Figure]:
     return list(found.values())
 
 
-def split(outputs: Results) -> list[dict[str, ndarray]]:
+def split(outputs: Results) -> list[Results]:
     """The results of each photo of a batch; of boxes as many as it has."""
-    photos = [{name: value[at] for name, value in outputs.items()} for at in range(len(next(iter(outputs.values()))))]
+    photos: list[Results] = [
+        {name: value[at] for name, value in outputs.items()} for at in range(len(next(iter(outputs.values()))))
+    ]
     if "count" not in outputs:
         return photos
     names = ("xyxy", "scores", "labels")

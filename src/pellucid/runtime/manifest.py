@@ -40,6 +40,11 @@ class ExportManifest:
         return Preprocess.from_json(self.facts["preprocess"])
 
     @property
+    def origin(self) -> dict[str, Any]:
+        """How training cut its data into splits, under the name that it has in a model file."""
+        return {"trained": self.facts.get("cut", {})}
+
+    @property
     def learnt(self) -> dict[str, float]:
         """Numbers of the task: of detection `threshold` and `overlap`."""
         return dict(self.facts["learnt"])
@@ -53,10 +58,14 @@ def sealed(facts: Mapping[str, Any], network: str) -> str:
 
 
 def opened(text: str, network: str) -> ExportManifest:
-    """The manifest of such a text; whatever has changed since it was sealed is refused by its name."""
+    """The manifest of such a text; whatever has changed since it was sealed is refused by its name.
+
+    White space and order do not count, so that a manifest may be laid out for people.
+    """
     digest, _, body = text.partition(" ")
     try:
         facts = json.loads(body)
+        body = canonical_json(facts)
         digests = facts.pop("digests")
         known = {name: sha256_text(canonical_json(value)) for name, value in facts.items()}
     except (ValueError, KeyError, AttributeError) as error:

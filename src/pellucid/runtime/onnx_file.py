@@ -5,36 +5,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from pellucid.cores import usable_cores
 from pellucid.errors import ModelError, UsageError
 from pellucid.runtime.agreement import Results, split
+from pellucid.runtime.engines import session_of
 from pellucid.runtime.forms import AbstractExported
 from pellucid.runtime.manifest import KEY, ExportManifest, opened, sealed
+from pellucid.runtime.onnx_part import network_part
 from pellucid.runtime.wire import Field, fields, message, text
 
-__all__ = ["OnnxFile", "results_of", "session_of", "with_manifest"]
+__all__ = ["OnnxFile", "results_of", "with_manifest"]
 
 MOST_BYTES = 2**31 - 1
 """Protocol buffers hold no more."""
 GRAPH, METADATA, FUNCTIONS, TRAINING = 7, 14, 25, 20
-NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO, SPARSE = 1, 5, 11, 12, 13, 15
-OUTPUTS_OF_NODE, NAME_OF_NODE, OP_TYPE, ATTRIBUTE, DOMAIN = 2, 3, 4, 5, 7
+NODE, INITIALIZER, SPARSE = 1, 5, 15
+OP_TYPE, ATTRIBUTE, DOMAIN = 4, 5, 7
 SUBGRAPHS = {6, 11}
-NAME_OF_TENSOR, EXTERNAL_DATA, DATA_LOCATION = 8, 13, 14
-OPERATORS = frozenset(
-    "Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv ConvInteger "
-    "ConvTranspose CumSum DequantizeLinear Div Equal Exp Expand Flatten Floor Gather GatherElements GatherND Gemm "
-    "GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual Identity LeakyRelu Less LessOrEqual Log MatMul "
-    "MatMulInteger Max MaxPool Min Mod Mul Neg NonMaxSuppression Not Or Pad Pow QLinearConv QLinearMatMul "
-    "QuantizeLinear Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Resize Round "
-    "ScatterElements ScatterND Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub TopK Transpose Unsqueeze Where".split()
-)
+EXTERNAL_DATA, DATA_LOCATION = 13, 14
+ARITHMETIC = """
+    Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv
+    ConvInteger ConvTranspose CumSum DequantizeLinear Div Equal Exp Expand Flatten Floor Gather GatherElements
+    GatherND Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual Identity LeakyRelu Less LessOrEqual Log
+    MatMul MatMulInteger Max MaxPool Min Mod Mul Neg NonMaxSuppression Not Or Pad Pow QLinearConv QLinearMatMul
+    QuantizeLinear Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Resize Round
+    ScatterElements ScatterND Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub TopK Transpose Unsqueeze Where
+"""
+OPERATORS = frozenset(ARITHMETIC.split())
 """What a file may consist of: none of these loops, calls, reads a file or allocates by itself."""
 
 
@@ -42,13 +44,14 @@ OPERATORS = frozenset(
 class OnnxFile(AbstractExported):
     """A file that was found whole: its bytes and its manifest. It is run as it is, photos in, results out."""
 
+    engines: ClassVar[tuple[str, ...]] = ("onnxruntime", "openvino", "openvino-bf16")
     path: Path
     data: bytes = field(repr=False)
     manifest: ExportManifest
 
     @classmethod
     def read(cls, path: str | Path) -> "OnnxFile":
-        """The file, once every byte of it was found to be what was exported; else a ModelError that says what is not."""
+        """The file, once every byte of it was found to be what was exported; a ModelError says what is not."""
         place = Path(path)
         if not place.is_file():
             raise UsageError(f"No file {path}. Give a file that `pellucid export` has written.")
@@ -68,6 +71,11 @@ class OnnxFile(AbstractExported):
         """It runs the whole file."""
         return session_of(self.data)
 
+    @property
+    def network(self) -> bytes:
+        """The network by itself, for an engine."""
+        return network_part(self.data)
+
     def results(self, images: UInt8[ndarray, "n h w 3"], threshold: float | None = None) -> list[Results]:
         """What the file itself gives."""
         inputs = {} if threshold is None else {"threshold": threshold}
@@ -78,19 +86,6 @@ def with_manifest(body: bytes, facts: Mapping[str, Any]) -> bytes:
     """A model's bytes with its manifest as the last field."""
     entry = message(1, KEY.encode()) + message(2, sealed(facts, hashlib.sha256(body).hexdigest()).encode())
     return body + message(METADATA, entry)
-
-
-def session_of(data: bytes, threads: int | None = None) -> Any:
-    """A session of onnxruntime; `threads` are as many as there are cores, if not given."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise UsageError("Running an ONNX file needs onnxruntime: pip install 'pellucid[deploy]'.") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it warns of inputs that have a default, as `threshold` does
-    options.intra_op_num_threads = threads or usable_cores()
-    options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def results_of(session: Any, images: ndarray, inputs: Mapping[str, float] | None = None) -> dict[str, ndarray]:
@@ -127,6 +122,8 @@ def _refuse_strangers(body: memoryview) -> None:
                     _refuse_operator(_bytes(inner))
                 if inner.number == INITIALIZER:
                     _refuse_external(_bytes(inner))
+                if inner.number == SPARSE:
+                    raise ModelError("it holds sparse weights, which no exported file does")
 
 
 def _refuse_operator(node: memoryview) -> None:

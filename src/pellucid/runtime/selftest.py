@@ -28,7 +28,7 @@ CASES: tuple[Mapping[str, int], ...] = (
 """Batches of one, three and two; upright, wide and very wide."""
 
 
-def generated(case: Mapping[str, int]) -> UInt8[ndarray, "n h w 3"]:
+def generated(case: Mapping[str, Any]) -> UInt8[ndarray, "n h w 3"]:
     """The images of a case."""
     n, y, x, c = np.ogrid[: case["images"], : case["height"], : case["width"], :3]
     seed = case["seed"]
@@ -49,7 +49,7 @@ def unpacked(value: Mapping[str, Any]) -> ndarray:
 
 
 def described(
-    case: Mapping[str, int], preprocess: Preprocess, expected: Sequence[Results], inputs: Mapping[str, float]
+    case: Mapping[str, Any], preprocess: Preprocess, expected: Sequence[Results], inputs: Mapping[str, float]
 ) -> dict[str, Any]:
     """A case for the manifest: how its images are made, what they are in network pixels, and what they give."""
     rows = [{name: packed(array) for name, array in photo.items()} for photo in expected]
@@ -61,7 +61,7 @@ def expected_of(case: Mapping[str, Any]) -> list[dict[str, ndarray]]:
     return [{name: unpacked(value) for name, value in photo.items()} for photo in case["expected"]]
 
 
-def pixels_digest(case: Mapping[str, int], preprocess: Preprocess) -> str:
+def pixels_digest(case: Mapping[str, Any], preprocess: Preprocess) -> str:
     """The SHA-256 of a case's images in network pixels."""
     digest = hashlib.sha256()
     for photo in generated(case):

@@ -17,11 +17,12 @@ WIDTHS = {EIGHT: 8, FOUR: 4}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a message: its number, where its key begins in the message, and its content."""
+    """A field of a message: its number, where its key begins in the message, its content, and all its bytes."""
 
     number: int
     start: int
     content: memoryview | int
+    raw: memoryview
 
 
 def fields(data: memoryview) -> Iterator[Field]:
@@ -33,15 +34,15 @@ def fields(data: memoryview) -> Iterator[Field]:
         number, kind = key >> 3, key & 7
         if kind == NUMBER:
             value, place = _varint(data, place)
-            yield Field(number, start, value)
+            yield Field(number, start, value, data[start:place])
             continue
         length = WIDTHS.get(kind, -1)
         if kind == BYTES:
             length, place = _varint(data, place)
         if length < 0 or place + length > len(data) or not number:
             raise ModelError(f"byte {start} of {len(data)} begins no field")
-        yield Field(number, start, data[place : place + length])
-        place += length
+        begin, place = place, place + length
+        yield Field(number, start, data[begin:place], data[start:place])
 
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:

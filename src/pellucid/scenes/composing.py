@@ -51,8 +51,8 @@ class Scene:
 def scene(seed: int, size: tuple[int, int], index: int = 0, *, most: int = MOST) -> Scene:
     """Scene `index` of a seed at a size (height, width): the same arguments give the same bytes.
 
-    It has 1 to `most` figures, of each of which at least 40 % can be seen. A pixel is a figure's when its centre lies in the
-    shape, which is where half of it or more is painted. Boxes, areas and shares are of what lies in the picture.
+    It has 1 to `most` figures, of each of which at least 40 % can be seen. A pixel is a figure's when its centre lies
+    in the shape, which is where half of it or more is painted. Boxes, areas and shares are of what lies in the picture.
     """
     if min(size) < SMALLEST_SIDE:
         raise UsageError(f"A scene cannot be {size[0]}x{size[1]} pixels: both sides are {SMALLEST_SIDE} or more.")

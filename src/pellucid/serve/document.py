@@ -10,7 +10,7 @@ __all__ = ["document"]
 
 TEXT = {"type": "string"}
 ERROR = {"type": "object", "required": ["error"], "properties": {"error": TEXT}}
-TENSOR = {
+TENSOR: dict[str, Any] = {
     "type": "object",
     "required": ["name", "shape", "datatype"],
     "properties": {
@@ -20,6 +20,14 @@ TENSOR = {
         "data": {"type": "array"},
         "parameters": {"type": "object"},
     },
+}
+INPUT = TENSOR | {
+    "properties": TENSOR["properties"]
+    | {
+        "name": {"const": "images"},
+        "datatype": {"const": "UINT8"},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 4, "maxItems": 4},
+    }
 }
 REFUSALS = {
     400: "not what this route takes",
@@ -104,7 +112,7 @@ def _infer() -> dict[str, Any]:
         "required": ["inputs"],
         "properties": {
             "id": TEXT,
-            "inputs": {"type": "array", "items": TENSOR, "minItems": 1, "maxItems": 1},
+            "inputs": {"type": "array", "items": INPUT, "minItems": 1, "maxItems": 1},
             "outputs": {
                 "type": "array",
                 "items": {"type": "object", "required": ["name"], "properties": {"name": TEXT}},

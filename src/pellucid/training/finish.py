@@ -10,9 +10,8 @@ from pellucid.data.masks import AbstractMask
 from pellucid.evaluation import Judged, evaluation_of, judge
 from pellucid.files import sha256_file, write_atomic
 from pellucid.machine import describe
-from pellucid.network import Predictor
+from pellucid.network import Predictor, load_predictor
 from pellucid.panels import Gallery, Panel, Picture
-from pellucid.prediction import load
 from pellucid.preprocess import resize
 from pellucid.report import DataSummary, RunSummary, write_report
 from pellucid.training.folder import history, logged
@@ -33,7 +32,7 @@ def finish(run: Prepared) -> dict[str, Any]:
     metrics.json is written last: where it stands, the run is finished.
     """
     folder = run.folder
-    predictor = load(folder.model, device=str(run.device))
+    predictor = load_predictor(folder.model, device=str(run.device))
     judged: dict[str, Judged] = {}
     for split in ("val", "test"):
         if run.dataset.splits.get(split):

@@ -38,15 +38,20 @@ class Muon(Optimizer):
             for parameter, direction in zip(parameters, orthogonalise(ahead), strict=True):
                 scale = math.sqrt(max(1.0, direction.shape[0] / direction.shape[1]))
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * scale)
+                rows, channels, *taps = parameter.shape
+                bank = direction.view(rows, *taps, channels).movedim(-1, 1)
+                parameter.add_(bank, alpha=-group["lr"] * scale)
 
     def _ahead(self, parameter: nn.Parameter, gradient: Tensor, momentum: float) -> Float[Tensor, "filters values"]:
-        """Nesterov momentum: the running mean, moved on, as it would be after this gradient came once more."""
+        """Nesterov momentum: the running mean, moved on, as it would be after this gradient came once more.
+
+        Channels come last in a row, as they do in memory; the order of columns is free.
+        """
         state = self.state[parameter]
         if "mean" not in state:
             state["mean"] = torch.zeros_like(parameter)
         mean = state["mean"].lerp_(gradient, 1 - momentum)
-        return gradient.lerp(mean, momentum).reshape(len(parameter), -1)
+        return gradient.lerp(mean, momentum).movedim(1, -1).reshape(len(parameter), -1)
 
 
 def orthogonalise(matrices: Sequence[Float[Tensor, "_ _"]], iterations: int = 5) -> list[Float[Tensor, "_ _"]]:
@@ -60,7 +65,8 @@ def orthogonalise(matrices: Sequence[Float[Tensor, "_ _"]], iterations: int = 5)
     found = list(matrices)
     for side in {len(gram) for gram in grams}:
         places = [place for place, gram in enumerate(grams) if len(gram) == side]
-        for place, root in zip(places, _inverse_roots(torch.stack([grams[place] for place in places]), iterations)):
+        roots = _inverse_roots(torch.stack([grams[place] for place in places]), iterations)
+        for place, root in zip(places, roots, strict=True):
             x = root @ wide[place]
             found[place] = x if x.shape == matrices[place].shape else x.mT
     return found

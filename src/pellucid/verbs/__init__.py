@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from pellucid.verbs.check import check
 from pellucid.verbs.convert import convert
+from pellucid.verbs.cost import cost
 from pellucid.verbs.demo import demo
 from pellucid.verbs.evaluate import evaluate
+from pellucid.verbs.explain import explain
 from pellucid.verbs.export import export
 from pellucid.verbs.filter import filter_
 from pellucid.verbs.importing import import_
@@ -26,6 +28,8 @@ VERBS: dict[str, Callable[..., int]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "explain": explain,
+    "cost": cost,
     "import": import_,
     "export": export,
     "verify": verify,

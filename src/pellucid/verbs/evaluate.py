@@ -15,7 +15,7 @@ def evaluate(
     """How good a model is on a split, with 95 % intervals; with --against, whether it is better than another.
 
     Args:
-        model: A model.safetensors.
+        model: A model.safetensors, or what `pellucid export` has written.
         data: A folder of images, a table, or the name of a set.
         split: Which images: train, val or test. One that the data lacks is cut as in the model's training.
         format: Format of the data (folder, table, idx, cifar). Derived from the files.

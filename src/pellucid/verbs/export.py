@@ -8,7 +8,7 @@ def export(model: str, out: str, *, data: str | None = None, licence: str | None
 
     Args:
         model: A model.safetensors.
-        out: The file to write: net.onnx.
+        out: The file to write: net.onnx; or a new folder, for OpenVINO.
         data: A dataset, on whose validation images network and file are compared. Without it, on generated ones.
         licence: What may be done with the model, for its users to read.
         json: Print one JSON object.

@@ -29,11 +29,12 @@ def predict(
     agnostic: bool = False,
     tiles: bool = False,
     every: int = 1,
+    engine: str | None = None,
 ) -> int:
     """What a model says of images.
 
     Args:
-        model: A model.safetensors.
+        model: A model.safetensors, or what `pellucid export` has written.
         images: Files, folders, globs, videos; - reads one path a line from standard input.
         json: Print one JSON object a line: image, prediction, error.
         csv: Print a CSV table.
@@ -45,6 +46,7 @@ def predict(
         agnostic: Let boxes of different classes suppress each other.
         tiles: Search large photos whole and in overlapping parts, for what is small in them.
         every: Of a video, look at one of so many frames.
+        engine: What runs an exported file: onnxruntime, openvino, openvino-bf16, or fastest, which is measured once.
     """
     from pellucid.prediction import list_images, load
     from pellucid.prediction import predict as predict_images
@@ -59,7 +61,7 @@ def predict(
     videos = any(map(is_video, paths))
     if every != 1 and not videos:
         raise UsageError(f"--every {every} has no effect without a video. Leave it out.")
-    predictor = load(model)
+    predictor = load(model, engine=engine)
     form = "json" if json else "csv" if csv else "text"
     writer = PredictionWriter(form, predictor.postprocess.columns, sys.stdout, videos=videos)
     said = predict_images(predictor, paths, threshold=threshold, agnostic=agnostic, tiles=tiles, every=every)
@@ -84,6 +86,8 @@ def _results(
     to: Literal["coco", "yolo", "voc"] | None,
 ) -> Iterator["AbstractResults"]:
     """The folders that are asked for."""
+    if draw is save is out is None:
+        return
     from pellucid.results import BoxDataset, Drawings, Masks
 
     if draw is not None:

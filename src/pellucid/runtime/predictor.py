@@ -1,0 +1,120 @@
+"""An exported network with the way before and behind it: the same predictor as in training, without torch."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from pellucid.catalog import find
+from pellucid.errors import UsageError
+from pellucid.predictions.base import AbstractPostprocess, AbstractPrediction
+from pellucid.predictions.classify import ClassScores
+from pellucid.predictions.detect import FoundBoxes
+from pellucid.predictions.predictor import AbstractPredictor
+from pellucid.predictions.segment import ClassMask
+from pellucid.preprocess import Preprocess
+from pellucid.runtime.agreement import Results
+from pellucid.runtime.engines import AbstractEngine
+from pellucid.runtime.manifest import ExportManifest
+from pellucid.types import Frame
+
+__all__ = ["ExportedPredictor", "PartPredictor", "as_arrays", "results_by"]
+
+Photos = Sequence[UInt8[ndarray, "_ _ _"]]
+
+TOGETHER = 4
+"""Photos in the network at once: more are hardly faster on a processor, and wait longer for each other."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartPredictor(AbstractPredictor):
+    """A network in an engine, with the ways before and behind it. Call it with photos: uint8 arrays H W C."""
+
+    before: Preprocess
+    behind: AbstractPostprocess
+    engine: AbstractEngine
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """The way before the network."""
+        return self.before
+
+    @property
+    def postprocess(self) -> AbstractPostprocess:
+        """The way behind it."""
+        return self.behind
+
+    def decoded(self, pixels: UInt8[ndarray, "n h w c"]) -> dict[str, ndarray]:
+        """Decoded outputs for network pixels."""
+        return self.engine.decoded(pixels)
+
+    def outputs(self, photos: Photos) -> Iterator[tuple[dict[str, ndarray], Frame]]:
+        """Of each photo the decoded outputs, and where they lie; while the network sees some photos, the next are
+        brought into network pixels."""
+        preprocess = self.preprocess
+        with ThreadPoolExecutor(1) as engine:
+            waiting = None
+            for chunk in _chunks(photos, preprocess):
+                pixels = np.stack([preprocess.pixels(photo) for photo in chunk])
+                following = chunk, engine.submit(self.engine.decoded, pixels)
+                if waiting is not None:
+                    yield from _each(waiting[1].result(), waiting[0], preprocess)
+                waiting = following
+            if waiting is not None:
+                yield from _each(waiting[1].result(), waiting[0], preprocess)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExportedPredictor(PartPredictor):
+    """That of an exported file."""
+
+    manifest: ExportManifest
+
+    @classmethod
+    def of(cls, manifest: ExportManifest, engine: AbstractEngine) -> "ExportedPredictor":
+        """What the manifest describes, in an engine."""
+        postprocess = find("POSTPROCESSES", manifest.task)(manifest.classes, manifest.learnt)
+        return cls(manifest.preprocess, postprocess, engine, manifest)
+
+
+def _chunks(photos: Photos, preprocess: Preprocess) -> Iterator[list[ndarray]]:
+    """Neighbours of one size in the network, TOGETHER at most."""
+    for _, group in groupby(photos, lambda photo: preprocess.frame(*photo.shape[:2]).network):
+        together = list(group)
+        for start in range(0, len(together), TOGETHER):
+            yield together[start : start + TOGETHER]
+
+
+def _each(
+    decoded: dict[str, ndarray], photos: Photos, preprocess: Preprocess
+) -> Iterator[tuple[dict[str, ndarray], Frame]]:
+    for place, photo in enumerate(photos):
+        yield {name: value[place] for name, value in decoded.items()}, preprocess.frame(*photo.shape[:2])
+
+
+def results_by(
+    predictor: AbstractPredictor, images: UInt8[ndarray, "n h w 3"], threshold: float | None = None
+) -> list[Results]:
+    """What a predictor says of photos of one size, as a whole file gives it."""
+    postprocess = predictor.postprocess
+    if threshold is not None:
+        postprocess = postprocess.adjusted(threshold=threshold)
+    return [as_arrays(postprocess.prediction(*outputs)) for outputs in predictor.outputs(list(images))]
+
+
+def as_arrays(prediction: AbstractPrediction) -> Results:
+    """A prediction as a whole file gives it."""
+    match prediction:
+        case ClassScores():
+            return {"probs": np.array(prediction.probs, np.float32)}
+        case ClassMask():
+            return {"labels": prediction.labels}
+        case FoundBoxes():
+            found = prediction.found
+            xyxy, scores = found.xyxy.astype(np.float32), found.scores.astype(np.float32)
+            return {"xyxy": xyxy, "scores": scores, "labels": found.labels}
+    raise UsageError(f"A {type(prediction).__name__} cannot be compared with an exported file.")
