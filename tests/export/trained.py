@@ -39,7 +39,7 @@ def preprocess_of(model: AbstractModel, rule: str | None = None) -> Preprocess:
     return Preprocess((side, side), rule or model.rule, 3, (0.45, 0.4, 0.5), (0.25, 0.2, 0.3), **more)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4)  # some are large
 def predictor(name: str, rule: str | None = None) -> Predictor:
     torch.manual_seed(0)
     model = stirred(build_model(name, len(CLASSES), **SMALL.get(name, {})))

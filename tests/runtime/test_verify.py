@@ -192,11 +192,13 @@ def test_other_files_are_refused_in_a_line(tmp_path, content):
     assert "is refused: " in verify(path).reason
 
 
-def test_no_file_and_other_forms():
+def test_no_file_and_other_forms(tmp_path):
     with pytest.raises(UsageError, match=r"No file none\.onnx"):
         verify("none.onnx")
+    other = tmp_path / "model.safetensors"
+    other.write_bytes(b"another form")
     with pytest.raises(UsageError, match="is no exported file"):
-        verify("model.safetensors")
+        verify(other)
 
 
 def test_a_newer_schema_says_so(tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import onnx_ir as ir
 from jaxtyping import UInt8
 from numpy import ndarray
 
@@ -47,5 +48,5 @@ class AbstractExporter(ABC):
     suffix: ClassVar[str]
 
     @abstractmethod
-    def build(self, predictor: Predictor) -> AbstractDraft:
-        """The form of a network in evaluation mode on the CPU."""
+    def build(self, predictor: Predictor, network: ir.Model) -> AbstractDraft:
+        """The form of a network, whose graph (see `network_graph`) is used up."""

@@ -1,6 +1,6 @@
 """A network and what was exported of it, on the same images: how far apart they are, and what either is worth."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,19 @@ from pellucid.export.deployable import Deployable
 from pellucid.metrics.detection import Detections
 from pellucid.network import Predictor
 from pellucid.predictions.detect import THRESHOLD
-from pellucid.runtime.agreement import BOUNDS, Figure, Results, agreement
+from pellucid.runtime.agreement import BOUNDS, NARROW_BOUNDS, Figure, Results, agreement
 from pellucid.runtime.engines import AbstractEngine
 from pellucid.runtime.predictor import as_arrays
-from pellucid.tasks.base import AbstractMetric, arrays
+from pellucid.tasks.base import AbstractMetric, AbstractTask, arrays
 from pellucid.tasks.box_metric import BoxMetric
 from pellucid.tasks.class_metric import ClassMetric
 from pellucid.tasks.detect import JUDGED_SCORE
 from pellucid.types import Frame, Record
 
-__all__ = ["Comparison", "compared", "metric_with", "network_results"]
+__all__ = ["Comparison", "Sample", "compared", "metric_over", "network_results", "samples_of"]
 
+Sample = tuple[UInt8[ndarray, "h w c"], Any]
+"""Network pixels, and the targets of the image."""
 MOST_IMAGES = 256
 """Images that are compared at most: of more, those at even distances."""
 
@@ -68,13 +70,18 @@ def network_results(
     return found
 
 
-def compared(predictor: Predictor, draft: AbstractDraft, dataset: Dataset, split: str) -> Comparison:
-    """Both on the images of a split, each in fp32, with the metric over them."""
+def compared(
+    predictor: Predictor, draft: AbstractDraft, dataset: Dataset, split: str, *, narrow: bool = False
+) -> Comparison:
+    """Both on the images of a split, with the metric over them; the network in fp32.
+
+    Of a `narrow` draft, which is another function than the network, nothing but the metric is asked, and only loss.
+    """
     task = predictor.task
     metrics = task.metric(brief=True), task.metric(brief=True)
     expected, found = [], []
     boxes = task.name == "detect"
-    for record, photo in _readable(dataset, _sample(dataset.split(split))):
+    for record, photo in _readable(dataset, _sample(dataset.split(split), MOST_IMAGES)):
         images = _in_color(photo)[None]
         expected += network_results(predictor, photo[None])
         found += draft.results(images)
@@ -88,22 +95,33 @@ def compared(predictor: Predictor, draft: AbstractDraft, dataset: Dataset, split
     if headlines is None:
         return Comparison(len(expected), tuple(figures))
     name, first, second = headlines
-    figures.append(Figure("metric", abs(first - second), BOUNDS["metric"], f": {name} {first:.4f} and {second:.4f}"))
+    remark = f": {name} {first:.4f} and {second:.4f}"
+    if narrow:
+        figures = [Figure("metric", max(0.0, first - second), NARROW_BOUNDS["metric"], remark)]
+    else:
+        figures.append(Figure("metric", abs(first - second), BOUNDS["metric"], remark))
     return Comparison(len(expected), tuple(figures), (name, first))
 
 
-def metric_with(predictor: Predictor, engine: AbstractEngine, dataset: Dataset, split: str) -> float:
-    """The metric over the images of a split with the network in an engine."""
-    metric = predictor.task.metric(brief=True)
-    for record, photo in _readable(dataset, _sample(dataset.split(split))):
-        decoded = engine.decoded(predictor.preprocess.pixels(photo)[None])
-        found = {name: torch.from_numpy(value) for name, value in decoded.items()}
-        metric.add(found, _targets(predictor, dataset, record, photo))
+def samples_of(predictor: Predictor, dataset: Dataset, split: str, most: int = MOST_IMAGES) -> list[Sample]:
+    """Images of a split in network pixels, as many at most, with their targets."""
+    return [
+        (predictor.preprocess.pixels(photo), _targets(predictor, dataset, record, photo))
+        for record, photo in _readable(dataset, _sample(dataset.split(split), most))
+    ]
+
+
+def metric_over(task: AbstractTask, engine: AbstractEngine, samples: Iterable[Sample]) -> float:
+    """The metric over samples with the network in an engine."""
+    metric = task.metric(brief=True)
+    for pixels, targets in samples:
+        found = {name: torch.from_numpy(value) for name, value in engine.decoded(pixels[None]).items()}
+        metric.add(found, targets)
     return metric.headline()[1]
 
 
-def _sample(records: Sequence[Record]) -> list[Record]:
-    count = min(MOST_IMAGES, len(records))
+def _sample(records: Sequence[Record], most: int) -> list[Record]:
+    count = min(most, len(records))
     return [records[place * len(records) // count] for place in range(count)]
 
 

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from pellucid.export.base import AbstractDraft, AbstractExporter
-from pellucid.export.onnx_graph import OPSET, network_graph, whole_graph
+from pellucid.export.onnx_graph import OPSET, whole_graph
 from pellucid.network import Predictor
 from pellucid.runtime.agreement import Results, split
 from pellucid.runtime.engines import session_of
@@ -70,10 +70,10 @@ class OnnxExporter(AbstractExporter):
 
     suffix = ".onnx"
 
-    def build(self, predictor: Predictor) -> OnnxDraft:
+    def build(self, predictor: Predictor, network: ir.Model) -> OnnxDraft:
         """Photo, network and results in one graph, checked against the standard."""
         preprocess, task = predictor.preprocess, predictor.task
-        graph = whole_graph(network_graph(predictor.model, preprocess), task.name, preprocess, task.learnt)
+        graph = whole_graph(network, task.name, preprocess, task.learnt)
         model = ir.to_proto(graph)
         onnx.checker.check_model(model)
         return OnnxDraft(model.SerializeToString(deterministic=True))

@@ -23,7 +23,7 @@ from pellucid.models.base import AbstractModel
 from pellucid.predictions.detect import OVERLAP, THRESHOLD
 from pellucid.preprocess import Preprocess
 
-__all__ = ["OPSET", "network_graph", "whole_graph"]
+__all__ = ["OPSET", "network_graph", "tidied", "whole_graph"]
 
 OPSET = 18
 """The oldest that has every operator needed, so that older runtimes, and those in browsers and phones, read it."""
@@ -58,9 +58,7 @@ def network_graph(model: AbstractModel, preprocess: Preprocess) -> ir.Model:
     with _quiet():
         program = torch.onnx.export(captured(model, preprocess), dynamo=True, opset_version=OPSET, verbose=False)
     assert program is not None
-    graph = program.model.graph
-    passes.ClearMetadataAndDocStringPass()(program.model)
-    _rename(graph)
+    graph = tidied(program.model).graph
     rows, columns = preprocess.size if preprocess.one_size else ("rows", "columns")
     _declare(graph.inputs[0], "pixels", "uint8", ("batch", rows, columns, preprocess.channels))
     for (name, (kind, shape)), value in zip(DECODED[model.task].items(), graph.outputs, strict=True):
@@ -110,6 +108,14 @@ def _outputs(nodes: Nodes, results: Mapping[str, Term], task: str) -> list[ir.Va
     return outputs
 
 
+def tidied(model: ir.Model) -> ir.Model:
+    """A network's graph with names that say where things are, and without a word of the tools that made it."""
+    passes.ClearMetadataAndDocStringPass()(model)
+    ends = {value.name for value in (*model.graph.inputs, *model.graph.outputs)}
+    _rename(model.graph, ends)
+    return _finished(model)
+
+
 def _finished(model: ir.Model) -> ir.Model:
     """In order, without what nobody reads, and without a word of who made it and where."""
     model.graph.name = model.producer_name = PRODUCER
@@ -119,7 +125,7 @@ def _finished(model: ir.Model) -> ir.Model:
     return model
 
 
-def _rename(graph: ir.Graph) -> None:
+def _rename(graph: ir.Graph, kept: set[str | None]) -> None:
     """Every value by its place; what is said of its type and shape is dropped, since runtimes find it themselves."""
     for place, value in enumerate(list(graph.initializers.values())):
         value.name = f"network/constant_{place}"
@@ -128,8 +134,9 @@ def _rename(graph: ir.Graph) -> None:
     for place, node in enumerate(graph):
         node.name = f"network/{node.op_type}_{place}"
         for at, value in enumerate(node.outputs):
-            value.name = f"{node.name}:{at}" if at else node.name
-            value.type = value.shape = None
+            if value.name not in kept:
+                value.name = f"{node.name}:{at}" if at else node.name
+                value.type = value.shape = None
 
 
 def _declare(value: ir.Value, name: str, kind: str, shape: Sequence[str | int] | ir.Shape) -> None:

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from pellucid.export.base import AbstractDraft, AbstractExporter
-from pellucid.export.onnx_graph import OPSET, network_graph
+from pellucid.export.onnx_graph import OPSET
 from pellucid.network import Predictor
 from pellucid.runtime.agreement import Results
 from pellucid.runtime.engines import OpenVino, openvino
@@ -77,10 +77,9 @@ class OpenVinoExporter(AbstractExporter):
 
     suffix = ""
 
-    def build(self, predictor: Predictor) -> OpenVinoDraft:
+    def build(self, predictor: Predictor, network: ir.Model) -> OpenVinoDraft:
         """The network and its decoding."""
-        graph = network_graph(predictor.model, predictor.preprocess)
-        return OpenVinoDraft(ir.to_proto(graph).SerializeToString(deterministic=True), predictor)
+        return OpenVinoDraft(ir.to_proto(network).SerializeToString(deterministic=True), predictor)
 
 
 EXPORTERS = {"openvino": OpenVinoExporter}

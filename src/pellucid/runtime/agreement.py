@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["BOUNDS", "Figure", "Results", "agreement", "split", "worst"]
+__all__ = ["BOUNDS", "NARROW_BOUNDS", "Figure", "Results", "agreement", "split", "worst"]
 
 Results = Mapping[str, ndarray]
 
 BOUNDS = {"probs": 1e-4, "boxes": 0.5, "scores": 1e-3, "pixels": 0.001, "unmatched": 0.001, "metric": 0.001}
 """What may differ: probs and scores of 1, boxes in pixels of the photo, pixels of a mask and boxes that only one of the
 two has as a share of all, the metric by a tenth of a point."""
+NARROW_BOUNDS = {"probs": 0.05, "boxes": 4.0, "scores": 0.05, "pixels": 0.02, "unmatched": 0.2, "metric": 0.005}
+"""The same between two runtimes of one network in int8, which round sums differently; and of its metric to fp32's."""
 SAME = 0.5
 """IoU from which on two boxes may be the same."""
 
@@ -68,16 +70,18 @@ def split(outputs: Results) -> list[Results]:
     return [{name: photo[name][: int(photo["count"])] for name in names} for photo in photos]
 
 
-def agreement(expected: Sequence[Results], found: Sequence[Results], threshold: float) -> list[Figure]:
+def agreement(
+    expected: Sequence[Results], found: Sequence[Results], threshold: float, bounds: Mapping[str, float] = BOUNDS
+) -> list[Figure]:
     """How far the results of the same photos differ; `threshold` is the least score that boxes were asked for."""
     pairs = list(zip(expected, found, strict=True))
     first = expected[0]
     if "probs" in first:
-        return [Figure("probs", max(_gap(one["probs"], other["probs"]) for one, other in pairs), BOUNDS["probs"])]
+        return [Figure("probs", max(_gap(one["probs"], other["probs"]) for one, other in pairs), bounds["probs"])]
     if "xyxy" in first:
-        return _of_boxes(pairs, threshold)
+        return _of_boxes(pairs, threshold, bounds)
     wrong = sum(_wrong(one["labels"], other["labels"]) for one, other in pairs)
-    return [Figure("pixels", wrong / sum(one["labels"].size for one in expected), BOUNDS["pixels"])]
+    return [Figure("pixels", wrong / sum(one["labels"].size for one in expected), bounds["pixels"])]
 
 
 def _gap(one: ndarray, other: ndarray) -> float:
@@ -92,16 +96,16 @@ def _wrong(one: ndarray, other: ndarray) -> int:
     return one.size if one.shape != other.shape else int((one != other).sum())
 
 
-def _of_boxes(pairs: Sequence[tuple[Results, Results]], threshold: float) -> list[Figure]:
+def _of_boxes(pairs: Sequence[tuple[Results, Results]], threshold: float, bounds: Mapping[str, float]) -> list[Figure]:
     """Boxes are matched one to one. One whose score is the threshold to within the bound may be there or not."""
     boxes = scores = 0.0
     alone = near = total = 0
     for one, other in pairs:
-        rows, columns = _matches(one, other)
+        rows, columns = _matches(one, other, bounds["boxes"])
         boxes = max(boxes, _gap(one["xyxy"][rows], other["xyxy"][columns]))
         scores = max(scores, _gap(one["scores"][rows], other["scores"][columns]))
         left = np.concatenate([np.delete(one["scores"], rows), np.delete(other["scores"], columns)])
-        edge = int((np.abs(left - threshold) <= BOUNDS["scores"]).sum())
+        edge = int((np.abs(left - threshold) <= bounds["scores"]).sum())
         near, alone, total = (
             near + edge,
             alone + len(left) - edge,
@@ -109,16 +113,16 @@ def _of_boxes(pairs: Sequence[tuple[Results, Results]], threshold: float) -> lis
         )
     remark = f"; {near} at the threshold, which one of the two leaves out" if near else ""
     return [
-        Figure("boxes", boxes, BOUNDS["boxes"]),
-        Figure("scores", scores, BOUNDS["scores"]),
-        Figure("unmatched", alone / max(1, total), BOUNDS["unmatched"], f", of {total}{remark}"),
+        Figure("boxes", boxes, bounds["boxes"]),
+        Figure("scores", scores, bounds["scores"]),
+        Figure("unmatched", alone / max(1, total), bounds["unmatched"], f", of {total}{remark}"),
     ]
 
 
-def _matches(one: Results, other: Results) -> tuple[list[int], list[int]]:
+def _matches(one: Results, other: Results, near: float) -> tuple[list[int], list[int]]:
     """Places of boxes that are the same: of one class, that overlap, the nearest corners first, each once."""
     gaps = np.abs(one["xyxy"][:, None] - other["xyxy"]).max(axis=2, initial=0)
-    far = (_overlaps(one["xyxy"], other["xyxy"]) < SAME) & (gaps > BOUNDS["boxes"])
+    far = (_overlaps(one["xyxy"], other["xyxy"]) < SAME) & (gaps > near)
     apart = far | (one["labels"][:, None] != other["labels"])
     costs = np.where(apart, np.inf, gaps + 1e-3 * np.abs(one["scores"][:, None] - other["scores"]))
     rows: list[int] = []

@@ -31,8 +31,8 @@ class AbstractEngine(ABC):
 class OnnxRuntime(AbstractEngine):
     """The reference: it is everywhere, and starts fastest."""
 
-    def __init__(self, network: bytes, threads: int | None = None) -> None:
-        self._session = session_of(network, threads)
+    def __init__(self, network: Any, threads: int | None = None) -> None:
+        self._session = session_of(network, threads) if isinstance(network, bytes) else network  # or a session
         self._names = [output.name.removeprefix(DECODED) for output in self._session.get_outputs()]
 
     def decoded(self, pixels: UInt8[ndarray, "n h w c"]) -> dict[str, ndarray]:
@@ -51,13 +51,13 @@ class OpenVino(AbstractEngine):
             "PERFORMANCE_HINT": "LATENCY",
         }
         model = core.read_model(network)
-        self._names = [output.get_any_name().removeprefix(DECODED) for output in model.outputs]
+        self._outputs = [output.get_any_name().removeprefix(DECODED) for output in model.outputs]
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
 
     def decoded(self, pixels: UInt8[ndarray, "n h w c"]) -> dict[str, ndarray]:
         """Decoded outputs; those of the next call are in memory of their own."""
         found = self._request.infer({PIXELS: pixels})
-        return {name: value.copy() for name, value in zip(self._names, found.values(), strict=True)}
+        return {name: value.copy() for name, value in zip(self._outputs, found.values(), strict=True)}
 
 
 def has_bf16() -> bool:

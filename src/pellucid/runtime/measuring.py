@@ -9,7 +9,9 @@ import json
 import platform
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,11 @@ import numpy as np
 from pellucid.cores import usable_cores
 from pellucid.errors import ModelError
 from pellucid.files import cache_folder, canonical_json, sha256_text, write_atomic
+from pellucid.preprocess import Preprocess
 from pellucid.runtime.engines import ENGINES
-from pellucid.runtime.forms import AbstractExported, open_exported
+from pellucid.runtime.forms import AbstractExported
 
-__all__ = ["fastest", "rate", "remembered"]
+__all__ = ["fastest", "rate_apart", "remembered"]
 
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "openvino-bf16": "openvino"}
 SECONDS = 0.7
@@ -32,7 +35,8 @@ def fastest(exported: AbstractExported) -> str:
     known = remembered(exported)
     if known is not None:
         return known
-    rates = {name: _rate_apart(exported.path, name) for name in _allowed(exported)}
+    preprocess = exported.manifest.preprocess
+    rates = {name: rate_apart(exported.network, name, preprocess) for name in _allowed(exported)}
     write_atomic(_note(exported), json.dumps(rates) + "\n")
     return max(rates, key=lambda name: rates[name])
 
@@ -47,19 +51,30 @@ def remembered(exported: AbstractExported) -> str | None:
     return max(known, key=lambda name: known[name]) if known else None
 
 
-def rate(path: str | Path, engine: str) -> float:
-    """Images a second of the network alone, of batches of a few: the best of the time that there is."""
-    exported = open_exported(path)
-    preprocess = exported.manifest.preprocess
-    run = ENGINES[engine](exported.network).decoded
-    pixels = np.full((IMAGES, *preprocess.size, preprocess.channels), 114, np.uint8)
-    shortest, end = np.inf, time.perf_counter() + SECONDS
+def rate_apart(network: bytes | Path, engine: str, preprocess: Preprocess) -> float:
+    """Images a second of a network alone, of batches of a few, in a process of its own: the best of a moment."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = network if isinstance(network, Path) else Path(folder) / "network.onnx"
+        if isinstance(network, bytes):
+            path.write_bytes(network)
+        sizes = map(str, (*preprocess.size, preprocess.channels))
+        command = [sys.executable, "-m", "pellucid.runtime.measuring", str(path), engine, *sizes]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ModelError(f"The network does not run in {engine}: {done.stderr.strip()[-200:]}")
+    return float(done.stdout)
+
+
+def _rate(path: Path, engine: str, shape: Sequence[int]) -> float:
+    run = ENGINES[engine](path.read_bytes() if path.suffix == ".onnx" else path).decoded
+    pixels = np.full((IMAGES, *shape), 114, np.uint8)
     run(pixels)
+    shortest, end = np.inf, time.perf_counter() + SECONDS
     while time.perf_counter() < end or not np.isfinite(shortest):
         start = time.perf_counter()
         run(pixels)
         shortest = min(shortest, time.perf_counter() - start)
-    return IMAGES / shortest
+    return float(IMAGES / shortest)
 
 
 def _allowed(exported: AbstractExported) -> list[str]:
@@ -67,15 +82,6 @@ def _allowed(exported: AbstractExported) -> list[str]:
     narrow = exported.manifest.facts.get("compared", {}).get("bf16", {}).get("ok", False)
     here = [name for name in exported.engines if importlib.util.find_spec(PACKAGES[name]) is not None]
     return [name for name in here if narrow or not name.endswith("bf16")]
-
-
-def _rate_apart(path: Path, engine: str) -> float:
-    """`rate` in a process of its own."""
-    command = [sys.executable, "-m", "pellucid.runtime.measuring", str(path), engine]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise ModelError(f"{path} does not run in {engine}: {done.stderr.strip()[-200:]}")
-    return float(done.stdout)
 
 
 def _note(exported: AbstractExported) -> Path:
@@ -91,4 +97,4 @@ def _note(exported: AbstractExported) -> Path:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{rate(sys.argv[1], sys.argv[2])}\n")
+    sys.stdout.write(f"{_rate(Path(sys.argv[1]), sys.argv[2], tuple(map(int, sys.argv[3:])))}\n")

@@ -66,10 +66,12 @@ def self_test(exported: AbstractExported) -> list[Figure]:
     """The figures of the self-test, the worst of all cases."""
     manifest = exported.manifest
     figures: list[Figure] = []
+    bounds = manifest.facts["selftest"]["bounds"]
     for case in manifest.facts["selftest"]["cases"]:
         if pixels_digest(case, manifest.preprocess) != case["pixels"]:
             changed = "its preprocess does not give the network pixels that it was exported with"
             raise ModelError(f"{exported.path} is refused: {changed}.")
         threshold = case["inputs"].get("threshold")
-        figures += agreement(expected_of(case), exported.results(generated(case), threshold), threshold or 0.0)
+        found = exported.results(generated(case), threshold)
+        figures += agreement(expected_of(case), found, threshold or 0.0, bounds)
     return worst(figures)
