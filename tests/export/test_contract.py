@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
 from pellucid.catalog import catalogue
 from pellucid.export.base import AbstractDraft
 from pellucid.export.exporting import telling_threshold
 from pellucid.export.judging import network_results
+from pellucid.export.onnx_graph import network_graph
 from pellucid.runtime.agreement import agreement
 from pellucid.runtime.selftest import generated
 from tests.export.trained import predictor
@@ -23,8 +25,15 @@ RULES = {"net": "crop", "resnet20": "letterbox", "fcn_compact": "stretch", "yolo
 
 
 @functools.lru_cache(maxsize=1)
+def network(name: str) -> bytes:
+    one = predictor(name, RULES.get(name))
+    return ir.to_proto(network_graph(one.model, one.preprocess)).SerializeToString()
+
+
+@functools.lru_cache(maxsize=1)
 def draft(name: str, exporter: str) -> AbstractDraft:
-    return catalogue("EXPORTERS")[exporter]().build(predictor(name, RULES.get(name)))
+    graph = ir.from_proto(onnx.load_from_string(network(name)))
+    return catalogue("EXPORTERS")[exporter]().build(predictor(name, RULES.get(name)), graph)
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
