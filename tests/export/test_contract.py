@@ -36,6 +36,7 @@ def draft(name: str, exporter: str) -> AbstractDraft:
     return catalogue("EXPORTERS")[exporter]().build(predictor(name, RULES.get(name)), graph)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exporter", EXPORTERS)
 @pytest.mark.parametrize("name", NAMES)
 def test_it_gives_what_the_network_gives(name, exporter):

@@ -13,7 +13,7 @@ from PIL import Image
 from pellucid.checkpoint import load_model, save_model
 from pellucid.cli import main
 from pellucid.errors import ModelError, UsageError
-from pellucid.export import onnx_exporter
+from pellucid.export import exporting
 from pellucid.export.exporting import export_model
 from pellucid.runtime.onnx_file import OnnxFile
 from tests.drawn import make_box_table, make_image_folder, make_mask_folder
@@ -76,7 +76,7 @@ def test_a_file_that_is_not_the_network_is_not_written(tmp_path, monkeypatch, ca
     """The exporter is made to lie: it is given a network whose weights are a little different."""
     model, out = model_file(tmp_path, "net"), tmp_path / "net.onnx"
     out.write_bytes(b"what was there before")
-    honest = onnx_exporter.network_graph
+    honest = exporting.network_graph
 
     def lying(network, preprocess):
         other, _ = load_model(model)
@@ -84,7 +84,7 @@ def test_a_file_that_is_not_the_network_is_not_written(tmp_path, monkeypatch, ca
             next(other.parameters()).mul_(1.3)
         return honest(other, preprocess)
 
-    monkeypatch.setattr(onnx_exporter, "network_graph", lying)
+    monkeypatch.setattr(exporting, "network_graph", lying)
     assert main(["export", str(model), str(out)]) == 1
     assert "is not written, since it is not the network of" in capsys.readouterr().err
     assert out.read_bytes() == b"what was there before"

@@ -174,11 +174,11 @@ def test_the_fastest_engine_is_measured_once_and_remembered(folder, monkeypatch)
     rates = {"onnxruntime": 10.0, "openvino": 20.0}
     measured: list[str] = []
 
-    def rate_apart(path, engine):
+    def rate_apart(network, engine, preprocess):
         measured.append(engine)
         return rates[engine]
 
-    monkeypatch.setattr(measuring, "_rate_apart", rate_apart)
+    monkeypatch.setattr(measuring, "rate_apart", rate_apart)
     assert measuring.fastest(exported) == "openvino"
     assert measured == ["onnxruntime", "openvino"]  # bf16 was not found to be good enough
     assert measuring.fastest(exported) == "openvino"
@@ -190,9 +190,10 @@ def test_the_fastest_engine_is_measured_once_and_remembered(folder, monkeypatch)
 
 
 def test_a_rate_is_that_of_a_process_of_its_own(folder):
-    assert measuring._rate_apart(folder / "classify.onnx", "onnxruntime") > 1
+    exported = OnnxFile.read(folder / "classify.onnx")
+    assert measuring.rate_apart(exported.network, "onnxruntime", exported.manifest.preprocess) > 1
     with pytest.raises(ModelError, match="does not run in openvino"):
-        measuring._rate_apart(folder / "none.onnx", "openvino")
+        measuring.rate_apart(b"no network", "openvino", exported.manifest.preprocess)
 
 
 def test_what_has_no_meaning_is_refused(folder):

@@ -34,7 +34,7 @@ LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Network pixels that give the scales, and samples by which the loss is judged."""
+    """Network pixels that give the scales, and samples by which the loss is judged; without any it is not."""
 
     pixels: Sequence[UInt8[ndarray, "h w c"]]
     samples: Sequence[Sample]
@@ -47,14 +47,15 @@ def quantised(network: ir.Model, task: AbstractTask, calibration: Calibration) -
     settings = {"preset": nncf.QuantizationPreset.MIXED, "subset_size": len(calibration.pixels)}
     proto = ir.to_proto(network)
 
-    def judged(session: Any, samples: Iterable[Sample]) -> tuple[float, None]:
-        return metric_over(task, OnnxRuntime(session), samples), None
+    def judged(model: Any, samples: Iterable[Sample]) -> tuple[float, None]:
+        return metric_over(task, OnnxRuntime(model.SerializeToString()), samples), None
+
+    def loss(model: Any) -> float:
+        return judged(proto, calibration.samples)[0] - judged(model, calibration.samples)[0]
 
     with _quiet(nncf):
         narrow = nncf.quantize(proto, images, **settings)
-        wide, found = (OnnxRuntime(one.SerializeToString()) for one in (proto, narrow))
-        loss = metric_over(task, wide, calibration.samples) - metric_over(task, found, calibration.samples)
-        if loss > MOST_LOSS:
+        if calibration.samples and loss(narrow) > MOST_LOSS:
             samples = nncf.Dataset(list(calibration.samples))
             narrow = nncf.quantize_with_accuracy_control(proto, images, samples, judged, max_drop=MOST_LOSS, **settings)
     return tidied(ir.from_proto(narrow))

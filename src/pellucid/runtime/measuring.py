@@ -20,14 +20,13 @@ from pellucid.cores import usable_cores
 from pellucid.errors import ModelError
 from pellucid.files import cache_folder, canonical_json, sha256_text, write_atomic
 from pellucid.preprocess import Preprocess
-from pellucid.runtime.engines import ENGINES
+from pellucid.runtime.engines import ENGINES, TOGETHER
 from pellucid.runtime.forms import AbstractExported
 
 __all__ = ["fastest", "rate_apart", "remembered"]
 
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "openvino-bf16": "openvino"}
 SECONDS = 0.7
-IMAGES = 4
 
 
 def fastest(exported: AbstractExported) -> str:
@@ -67,14 +66,14 @@ def rate_apart(network: bytes | Path, engine: str, preprocess: Preprocess) -> fl
 
 def _rate(path: Path, engine: str, shape: Sequence[int]) -> float:
     run = ENGINES[engine](path.read_bytes() if path.suffix == ".onnx" else path).decoded
-    pixels = np.full((IMAGES, *shape), 114, np.uint8)
+    pixels = np.full((TOGETHER, *shape), 114, np.uint8)
     run(pixels)
     shortest, end = np.inf, time.perf_counter() + SECONDS
     while time.perf_counter() < end or not np.isfinite(shortest):
         start = time.perf_counter()
         run(pixels)
         shortest = min(shortest, time.perf_counter() - start)
-    return float(IMAGES / shortest)
+    return float(TOGETHER / shortest)
 
 
 def _allowed(exported: AbstractExported) -> list[str]:

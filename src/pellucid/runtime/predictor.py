@@ -18,16 +18,13 @@ from pellucid.predictions.predictor import AbstractPredictor
 from pellucid.predictions.segment import ClassMask
 from pellucid.preprocess import Preprocess
 from pellucid.runtime.agreement import Results
-from pellucid.runtime.engines import AbstractEngine
+from pellucid.runtime.engines import TOGETHER, AbstractEngine
 from pellucid.runtime.manifest import ExportManifest
 from pellucid.types import Frame
 
 __all__ = ["ExportedPredictor", "PartPredictor", "as_arrays", "results_by"]
 
 Photos = Sequence[UInt8[ndarray, "_ _ _"]]
-
-TOGETHER = 4
-"""Photos in the network at once: more are hardly faster on a processor, and wait longer for each other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
