@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pellucid.config import TrainConfig
+from pellucid.data.augment import draw_matrices, recolor
 from pellucid.errors import NonFiniteError
 from pellucid.models.base import AbstractClassifier, AbstractModel, build_model
 from pellucid.preprocess import Preprocess
 from pellucid.tasks.classify import Classify
-from pellucid.training.plan import Plan, fill_settings
+from pellucid.training.plan import Plan, augment_of, fill_settings
 from pellucid.training.step import (
     augmented,
     average_into,
@@ -64,6 +65,14 @@ def test_without_augmentation_training_sees_what_is_served():
     assert torch.equal(images, PREPROCESS.normalise(batch.images))
     assert torch.equal(targets, torch.eye(3)[batch.targets])
     assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_colour_changes_images_that_do_not_move():
+    plan = plan_of(color=0.3)
+    images, _ = augmented(batch_of(), TASK, plan, generator(), CPU)
+    draws = generator()
+    draw_matrices(12, 32, augment_of(plan, TASK), draws)
+    torch.testing.assert_close(images, PREPROCESS.normalise(recolor(batch_of().images.float(), 0.3, draws)))
 
 
 def test_a_wider_view_is_cropped_to_the_size():
@@ -218,7 +227,7 @@ def test_the_average_is_a_share_of_both(decay):
     model.stem.bn.num_batches_tracked.fill_(9)
     model.stem.bn.running_mean.fill_(3.0)
     before, given_model = copy.deepcopy(averaged).state_dict(), copy.deepcopy(model).state_dict()
-    average_into(averaged, model, decay)
+    average_into(*([*one.parameters(), *one.buffers()] for one in (averaged, model)), decay)
     for name, value in averaged.state_dict().items():
         if value.is_floating_point():
             expected = decay * before[name].double() + (1 - decay) * given_model[name].double()

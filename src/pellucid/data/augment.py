@@ -104,7 +104,7 @@ def tiled(images: Shaped[Tensor, "n c h w"], order: Int[Tensor, "n 4"]) -> Shape
 
 
 def warp(
-    images: Float[Tensor, "n c h w"],
+    images: Shaped[Tensor, "n c h w"],
     matrices: Float[Tensor, "n 2 3"],
     size: tuple[int, int],
     mode: str = "bilinear",
@@ -112,14 +112,16 @@ def warp(
     grey: float | None = None,
 ) -> Float[Tensor, "n c rows columns"]:
     """Images sampled at the mapped positions; beyond the border lies this grey, or the mirrored picture."""
-    grid = _grid(*_positions(matrices, size, images))
+    x, y = _positions(matrices, size, images.device)
     if grey is None:
-        return functional.grid_sample(images, grid, mode=mode, padding_mode="reflection", align_corners=False)
-    return functional.grid_sample(images - grey, grid, mode=mode, padding_mode="zeros", align_corners=False) + grey
+        return _sampled(images, x, y, mode, "reflection")
+    height, width = images.shape[2:]
+    framed = functional.pad(images, (1, 1, 1, 1), value=grey)
+    return _sampled(framed, x * width / (width + 2), y * height / (height + 2), mode, "border")
 
 
 def warp_tiled(
-    images: Float[Tensor, "n c h w"],
+    images: Shaped[Tensor, "n c h w"],
     order: Int[Tensor, "n 4"],
     matrices: Float[Tensor, "n 2 3"],
     size: tuple[int, int],
@@ -128,31 +130,32 @@ def warp_tiled(
 ) -> Float[Tensor, "n c rows columns"]:
     """What `warp` shows of `tiled` images, but for the seams, where neighbours do not blend.
 
-    Nothing is tiled: every position among four images becomes one in a strip of all images, which lie under one
-    another there, and a position outside the four one beside the strip.
+    Nothing is tiled: all images lie under one another in a strip with a grey line at its right, and every position
+    among four of them becomes one in there.
     """
     count, _, height, width = images.shape
-    across, down = _positions(matrices, size, images)
+    across, down = _positions(matrices, size, images.device)
     right, x = _halved(across, width)
     low, y = _halved(down, height)
-    upper_left, upper_right, lower_left, lower_right = order.to(images)[:, :, None, None].unbind(1)
+    middles = (2 * order.to(x) + 1) / count - 1
+    upper_left, upper_right, lower_left, lower_right = middles[:, :, None, None].unbind(1)
     upper, lower = upper_left + (upper_right - upper_left) * right, lower_left + (lower_right - lower_left) * right
-    place = upper + (lower - upper) * low
-    outside = torch.maximum(across.abs().floor(), down.abs().floor())
-    strip = (images - grey).transpose(0, 1).flatten(1, 2).expand(count, -1, -1, -1)
-    grid = _grid(x + 2 * outside, (y + 1 + 2 * place) / count - 1)
-    return functional.grid_sample(strip, grid, padding_mode="zeros", align_corners=False) + grey
+    outside = torch.maximum(2 * across.abs().floor(), 2 * down.abs().floor())
+    strip = functional.pad(images, (0, 1), value=grey).transpose(0, 1).flatten(1, 2).float()
+    x = (x + 1) * width / (width + 1) - 1 + outside
+    y = y / count + upper + (lower - upper) * low
+    return _sampled(strip.expand(count, -1, -1, -1), x, y, "bilinear", "border")
 
 
 def _positions(
-    matrices: Float[Tensor, "n 2 3"], size: tuple[int, int], like: Tensor
+    matrices: Float[Tensor, "n 2 3"], size: tuple[int, int], device: torch.device
 ) -> tuple[Float[Tensor, "n _ columns"], Float[Tensor, "n rows _"]]:
     """Where the middles of a view's pixels come from: x and y from -1 to 1, which broadcast to N rows columns.
 
     Where nothing is turned, x is the same in every row and y in every column, and one of each is all that is computed.
     """
-    rows, columns = ((2 * torch.arange(side, device=like.device, dtype=like.dtype) + 1) / side - 1 for side in size)
-    (x_of_x, x_of_y, x_of_1), (y_of_x, y_of_y, y_of_1) = matrices.to(like).permute(1, 2, 0)[..., None, None]
+    rows, columns = ((2 * torch.arange(side, device=device) + 1) / side - 1 for side in size)
+    (x_of_x, x_of_y, x_of_1), (y_of_x, y_of_y, y_of_1) = matrices.to(device).permute(1, 2, 0)[..., None, None]
     x, y = x_of_x * columns + x_of_1, y_of_y * rows[:, None] + y_of_1
     turned = bool(matrices[:, [0, 1], [1, 0]].any())
     return (x + x_of_y * rows[:, None], y + y_of_x * columns) if turned else (x, y)
@@ -164,9 +167,12 @@ def _halved(x: Float[Tensor, "n _ _"], side: int) -> tuple[Float[Tensor, "n _ _"
     return second, (2 * (x - second) + 1).clamp(1 / side - 1, 1 - 1 / side)
 
 
-def _grid(x: Float[Tensor, "n _ _"], y: Float[Tensor, "n _ _"]) -> Float[Tensor, "n rows columns 2"]:
-    """Positions as `grid_sample` wants them; all x before all y in memory, which is quicker to make and to read."""
-    return torch.stack(torch.broadcast_tensors(x, y), dim=1).permute(0, 2, 3, 1)
+def _sampled(
+    images: Shaped[Tensor, "n c h w"], x: Float[Tensor, "n _ _"], y: Float[Tensor, "n _ _"], mode: str, beyond: str
+) -> Float[Tensor, "n c rows columns"]:
+    """Images at these positions. All x lie before all y in memory, which is quicker to make and to read."""
+    grid = torch.stack(torch.broadcast_tensors(x, y), dim=1).permute(0, 2, 3, 1)
+    return functional.grid_sample(images.float(), grid, mode=mode, padding_mode=beyond, align_corners=False)
 
 
 def recolor(images: Float[Tensor, "n c h w"], strength: float, generator: Generator) -> Float[Tensor, "n c h w"]:

@@ -197,7 +197,7 @@ def _step(
         optimizer.zero_grad(set_to_none=True)
     progress.step += 1
     if progress.averaged is not None:
-        average_into(progress.averaged, progress.model, _decay(settings.ema or 0.0, progress.step))
+        average_into(progress.averages, progress.tensors, _decay(settings.ema or 0.0, progress.step))
     speed = len(batch.positions) / (time.perf_counter() - start)
     epoch = progress.step * train.batch / len(train)
     return Stepped(progress.step, progress.steps, epoch, losses, rate, norm, speed)

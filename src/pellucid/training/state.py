@@ -20,6 +20,7 @@ class Progress:
     """All that changes in a run, and so all that a checkpoint holds.
 
     `elapsed` is seconds spent so far, `best` the highest validation figure, `behind` the evaluations since.
+    `tensors` and `averages` are those of the model and of the averaged one, side by side and the same throughout.
     """
 
     model: AbstractModel
@@ -30,11 +31,22 @@ class Progress:
     elapsed: float = 0.0
     best: dict[str, Any] = field(default_factory=dict)
     behind: int = 0
+    tensors: list[Tensor] = field(init=False)
+    averages: list[Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Gather the tensors once: looking them up takes longer than averaging them."""
+        self.tensors = _tensors(self.model)
+        self.averages = _tensors(self.averaged) if self.averaged is not None else []
 
     @property
     def judged(self) -> AbstractModel:
         """The weights that are evaluated and kept: the averaged ones where there are any."""
         return self.averaged or self.model
+
+
+def _tensors(model: AbstractModel) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]
 
 
 def save_progress(path: Path, progress: Progress) -> None:

@@ -1,9 +1,8 @@
 """One optimiser update: augmented images in, gradients and named losses out, refused when they are not numbers."""
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -51,7 +50,7 @@ def augmented(
     """
     augment = augment_of(plan, task, done)
     size = draw_size(plan.preprocess.size, augment, generator)
-    images, targets, order = batch.images.to(device, non_blocking=True).float(), batch.targets, None
+    images, targets, order = batch.images.to(device, non_blocking=True), batch.targets, None
     if augment.mosaic and torch.rand((), generator=generator).item() < augment.mosaic:
         order = draw_partners(len(images), generator)
         targets, augment = task.tile(targets, order), dataclasses.replace(augment, view=0.5)
@@ -60,6 +59,8 @@ def augmented(
         images = warp_tiled(images, order, matrices, size, grey=LETTERBOX_GREY)
     elif _moves(augment) or images.shape[2:] != size:
         images = warp(images, matrices, size, grey=None if task.mirrors else LETTERBOX_GREY)
+    else:
+        images = images.float()
     targets = task.soften(task.move(targets, matrices, size), plan.settings)
     if augment.color:
         images = recolor(images, augment.color, generator)
@@ -159,15 +160,11 @@ def first_wrong_layer(model: AbstractModel, images: Tensor, plan: Plan) -> str:
 
 
 @torch.no_grad()
-def average_into(averaged: nn.Module, model: nn.Module, decay: float) -> None:
-    """`averaged = decay · averaged + (1 - decay) · model`, batch norm statistics included; counters are copied."""
-    pairs = list(zip(_tensors(averaged), _tensors(model), strict=True))
+def average_into(averages: Sequence[Tensor], tensors: Sequence[Tensor], decay: float) -> None:
+    """`average = decay · average + (1 - decay) · tensor` for weights and batch norm statistics; counters are copied."""
+    pairs = list(zip(averages, tensors, strict=True))
     old, new = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
     torch._foreach_lerp_(old, new, 1 - decay)
     for counter, value in pairs:
         if not counter.is_floating_point():
             counter.copy_(value)
-
-
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
-    return itertools.chain(module.parameters(), module.buffers())
