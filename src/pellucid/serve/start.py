@@ -57,7 +57,14 @@ def _check(limits: Mapping[str, Any]) -> None:
 
 
 def _intact(file: str) -> tuple[bool, str]:
-    """Whether the file is still what it was: every tensor has its digest."""
+    """Of an exported file its digests and its self-test; of a model file, whether every tensor has its digest."""
+    from pellucid.runtime.forms import is_exported
+
+    if is_exported(file):
+        from pellucid.runtime.verifying import verify
+
+        verified = verify(file)
+        return verified.ok, verified.text()
     from pellucid.checkpoint import load_tensors
     from pellucid.errors import ModelError
 
