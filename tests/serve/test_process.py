@@ -28,9 +28,11 @@ def model(tmp_path_factory) -> Path:
     return path
 
 
-def started(model: Path, *flags: str) -> tuple[subprocess.Popen, int]:
+def started(model: Path, log: Path, *flags: str) -> tuple[subprocess.Popen, int]:
+    """A service whose lines go into a file: a pipe that no one reads is full after 64 KiB."""
     words = [sys.executable, "-m", "pellucid", "serve", str(model), "--port", "0", *flags]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with log.open("w") as lines:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=lines, text=True)
     address = process.stdout.readline().strip()
     port = int(address.rstrip("/").rpartition(":")[2])
     while True:
@@ -41,9 +43,10 @@ def started(model: Path, *flags: str) -> tuple[subprocess.Popen, int]:
             time.sleep(0.05)
 
 
-def test_sigterm_under_load_loses_no_request_that_was_taken(model):
+def test_sigterm_under_load_loses_no_request_that_was_taken(model, tmp_path):
     """Clients ask on and on until they are refused; whatever was sent on an open connection was answered."""
-    process, port = started(model)
+    log = tmp_path / "log"
+    process, port = started(model, log)
     answered, refused, lost = [], [], []
 
     def client() -> None:
@@ -67,22 +70,23 @@ def test_sigterm_under_load_loses_no_request_that_was_taken(model):
     assert ask(port, "/v2/health/ready").status == 503
     for thread in clients:
         thread.join(30)
-    _, log = process.communicate(timeout=30)
+    process.communicate(timeout=30)
     assert process.returncode in (0, -signal.SIGTERM)
     assert set(answered) == {200}
     assert len(answered) > len(clients)
-    rows = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    rows = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     assert sum(row["route"] == "/predict" for row in rows) == len(answered)
     assert len(lost) <= len(clients)  # connections that waited to be taken when the socket was closed
 
 
-def test_ctrl_c_stops_it(model):
-    process, port = started(model, "--quiet")
+def test_ctrl_c_stops_it(model, tmp_path):
+    log = tmp_path / "log"
+    process, port = started(model, log, "--quiet")
     assert ask(port, "/selfcheck").json["passed"]
     process.send_signal(signal.SIGINT)
-    _, log = process.communicate(timeout=30)
-    assert "Traceback" not in log
-    assert "{" not in log
+    process.communicate(timeout=30)
+    assert "Traceback" not in log.read_text()
+    assert "{" not in log.read_text()
 
 
 @pytest.mark.parametrize(
