@@ -1,7 +1,8 @@
 """Exported networks through `pellucid.load` beside the bare engines, a folder of photos end to end, and a cold start.
 
-python -m benchmarks.inference [MODEL:SIDE ...]
+python -m benchmarks.inference [MODEL:SIDE ...] [FOLDER]
 
+FOLDER holds photographs (COCO's, say: ../shared/data/coco128); a drawn one of 1280x960 is measured in any case.
 Weights are random: speeds only. Every measurement is a process of its own, since engines get in each other's way; they
 take turns, and the best of all rounds counts, since other work on the machine only makes a time longer.
 """
@@ -87,7 +88,8 @@ def exported(name: str, side: int, folder: Path) -> tuple[Path, Path, Path]:
     return path, network, small
 
 
-def table(name: str, side: int, folder: Path) -> None:
+def table(name: str, side: int, folder: Path) -> dict[str, float]:
+    """Images a second by way."""
     path, network, small = exported(name, side, folder)
     shape = (BATCH, side, side, 3)
     ways = {
@@ -105,6 +107,7 @@ def table(name: str, side: int, folder: Path) -> None:
         for way, arguments in ways.items():
             best[way] = max(best[way], rate(*arguments, shape))
     print(f"{name} at {side}, batches of {BATCH}, images/s: " + ", ".join(f"{k} {v:.1f}" for k, v in best.items()))
+    return best
 
 
 def photos(folder: Path, count: int = 48) -> Path:
@@ -117,18 +120,16 @@ def photos(folder: Path, count: int = 48) -> Path:
     return folder / "photos"
 
 
-def end_to_end(path: Path, folder: Path) -> None:
+def end_to_end(path: Path, pictures: Path, bare: dict[str, float]) -> None:
     """A folder of JPEGs to JSON, and one photo from a cold start."""
-    pictures = photos(folder)
-    for engine in ("onnxruntime", "openvino-bf16"):
+    files = sorted(map(str, pictures.rglob("*.jpg")))
+    for engine, alone in (("onnxruntime", "onnxruntime"), ("openvino-bf16", "OpenVINO bf16")):
         words = [sys.executable, "-m", "pellucid", "predict", str(path), "--engine", engine, "--json"]
-        times = {
-            count: min(seconds([*words, *map(str, sorted(pictures.iterdir())[:count])]) for _ in range(3))
-            for count in (1, 48)
-        }
+        first, whole = (min(seconds([*words, *files[:count]]) for _ in range(ROUNDS)) for count in (1, len(files)))
+        pace = (len(files) - 1) / (whole - first)
         print(
-            f"{path.stem}, {engine}: cold start to the first result {times[1]:.2f} s; "
-            f"then {47 / (times[48] - times[1]):.1f} photos of 1280x960 a second, from files to JSON"
+            f"{path.stem}, {engine}: cold start to the first result {first:.2f} s; then {pace:.1f} of {len(files)} "
+            f"{pictures.name} a second, from files to JSON, {pace / bare[alone]:.2f} of the bare engine"
         )
 
 
@@ -140,13 +141,15 @@ def seconds(words: list[str]) -> float:
 
 def main() -> None:
     print(header())
+    given = [Path(word) for word in sys.argv[1:] if Path(word).is_dir()]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for one in sys.argv[1:] or NETWORKS:
+        drawn = photos(folder)
+        for one in [word for word in sys.argv[1:] if Path(word) not in given] or NETWORKS:
             network, _, side = one.partition(":")
-            table(network, int(side), folder)
-            if network.startswith("yolo"):
-                end_to_end(folder / f"{network}.onnx", folder)
+            best = table(network, int(side), folder)
+            for pictures in (*given, drawn) if network.startswith("yolo") else ():
+                end_to_end(folder / f"{network}.onnx", pictures, best)
 
 
 if __name__ == "__main__":

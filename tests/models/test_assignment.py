@@ -135,7 +135,7 @@ def test_matches_are_what_a_double_loop_finds(seed):
     labels = torch.randint(-1, 3, (2, 4), generator=generator)
     ignored = torch.rand(2, 4, generator=generator) < 0.4
     targets = box_targets(drawn_boxes(4, generator), labels, ignored, side=32)
-    found = matches(xyxy, scores, anchors, targets)
+    found = matches(xyxy, scores.logit(), anchors, targets)
     for image in range(2):
         objects = targets["xyxy"][image].tolist()
         for one, box in enumerate(objects):
@@ -149,7 +149,7 @@ def test_matches_are_what_a_double_loop_finds(seed):
             expected = torch.tensor(away) / anchors.strides
             torch.testing.assert_close(found.steps[image, one], expected)
             if labels[image, one] >= 0:
-                assert torch.equal(found.scores[image, one], scores[image, :, labels[image, one]])
+                torch.testing.assert_close(found.scores[image, one], scores[image, :, labels[image, one]])
         for point, prediction in enumerate(xyxy[image].tolist()):
             overlaps = [iou_by_hand(box, prediction) for box in objects]
             torch.testing.assert_close(found.overlaps[image, :, point], torch.tensor(overlaps))
@@ -169,7 +169,7 @@ def test_every_object_gets_a_point_that_no_other_wants_most(seed, assign):
     xyxy = drawn_boxes(len(anchors.points), generator)[:1]
     scores = torch.rand(1, len(anchors.points), 2, generator=generator)
     targets = box_targets(boxes[None], torch.tensor([[0, 1, 0, 1]]), side=64)
-    given_ = assign(matches(xyxy, scores, anchors, targets))
+    given_ = assign(matches(xyxy, scores.logit(), anchors, targets))
     assert set(given_.objects.unique().tolist()) >= {0, 1, 2, 3}
 
 
@@ -178,7 +178,7 @@ def test_a_small_object_keeps_its_best_point_within_a_large_one():
     large, small = [0.0, 0, 32, 32], [9.0, 9, 16, 16]
     prediction = torch.tensor(large).expand(1, len(anchors.points), 4)  # at first all predictions may fit the large
     targets = box_targets(torch.tensor([[large, small]]), torch.tensor([[0, 0]]), side=32)
-    given_ = task_aligned(matches(prediction, torch.full((1, len(anchors.points), 1), 0.5), anchors, targets))
+    given_ = task_aligned(matches(prediction, torch.zeros(1, len(anchors.points), 1), anchors, targets))
     place = anchors.points.tolist().index([12.0, 12.0])
     assert given_.objects[0, place] == 1
 
@@ -199,5 +199,5 @@ def test_memory_is_linear_in_the_table(assign):
     points = len(anchors.points)
     targets = box_targets(drawn_boxes(7, generator), torch.zeros(2, 7, dtype=torch.long), side=64)
     with Sizes():
-        assign(matches(drawn_boxes(points, generator), torch.rand(2, points, 3), anchors, targets))
+        assign(matches(drawn_boxes(points, generator), torch.randn(2, points, 3), anchors, targets))
     assert max(sizes) <= 2 * 7 * points * 4

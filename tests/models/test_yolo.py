@@ -123,7 +123,7 @@ def loss_by_hand(model, outputs, targets, assign) -> tuple[float, float, float]:
     """Class sum, box sum and divisor, one point after the other."""
     decoded = model.decode(outputs)
     maps = {stride: outputs[f"logits{stride}"] for stride in STRIDES}
-    given_ = assign(matches(decoded["xyxy"], decoded["scores"], anchors_of(maps), targets))
+    given_ = assign(matches(decoded["xyxy"], joined(outputs, "logits"), anchors_of(maps), targets))
     logits = joined(outputs, "logits")
     classes = boxes = shares = 0.0
     for image in range(len(logits)):

@@ -82,7 +82,7 @@ class Claims:
 
 
 def matches(
-    xyxy: Float[Tensor, "n a 4"], scores: Float[Tensor, "n a classes"], anchors: Anchors, targets: Mapping[str, Tensor]
+    xyxy: Float[Tensor, "n a 4"], logits: Float[Tensor, "n a classes"], anchors: Anchors, targets: Mapping[str, Tensor]
 ) -> Matches:
     """Compare predictions with targets as `AbstractDetector.loss` takes them."""
     boxes, labels = targets["xyxy"], targets["labels"]
@@ -94,7 +94,7 @@ def matches(
     distances = torch.hypot(x - middles[:, :, :1], y - middles[:, :, 1:])
     return Matches(
         overlaps,
-        scores.transpose(1, 2)[images, labels.clamp(min=0)],
+        logits.transpose(1, 2)[images, labels.clamp(min=0)].sigmoid(),
         distances / anchors.strides,
         _inside_or_nearest(boxes, present & ~ignored, (x, y), distances),
         background(overlaps, present, ignored),

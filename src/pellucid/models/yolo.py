@@ -172,12 +172,11 @@ def _branch_loss(
 ) -> dict[str, Tensor]:
     xyxy = xyxy_of_distances(distances, anchors)
     with torch.no_grad():
-        given = assign(matches(xyxy, logits.sigmoid(), anchors, targets))
+        given = assign(matches(xyxy, logits, anchors, targets))
     objects = given.objects.clamp(min=0)
     labels = targets["labels"].gather(1, objects).clamp(min=0)
-    own = logits.gather(2, labels[..., None]).squeeze(2)
-    # The entropy of a logit x and its goal t is softplus(x) - t·x, and t is 0 but for the point's own class.
-    entropies = functional.softplus(logits).sum(dim=2) - given.shares * own
+    goals = torch.zeros_like(logits).scatter(2, labels[..., None], given.shares[..., None])
+    entropies = functional.binary_cross_entropy_with_logits(logits, goals, reduction="none").sum(dim=2)
     sides = targets["xyxy"].gather(1, objects[..., None].expand_as(xyxy))
     weights = weights_of(targets, given.objects)
     shares = given.shares * weights
