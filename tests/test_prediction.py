@@ -56,7 +56,7 @@ def test_order_is_kept_over_batches_and_errors(model, image_folder, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(paths[0].read_bytes()[:60])
     given = [*paths[:5], broken, *paths[5:20], tmp_path / "none.png"]
-    found = list(predict(model, given, batch=4))
+    found = list(predict(model, given))
     assert [result.image for result in found] == [str(path) for path in given]
     assert [place for place, result in enumerate(found) if result.error] == [5, 21]
     alone = next(iter(predict(model, [paths[7]])))
@@ -70,7 +70,7 @@ def test_videos_and_images_in_order_frame_by_frame(model, image_folder, tmp_path
         for number in range(7):
             writer.add(np.full((40, 60, 3), 30 * number, np.uint8), 0.2 * number)
     (tmp_path / "broken.mp4").write_text("nothing")
-    found = list(predict(model, [image, clip, tmp_path / "broken.mp4", image], every=3, batch=2))
+    found = list(predict(model, [image, clip, tmp_path / "broken.mp4", image], every=3))
     assert [one.place for one in found] == [
         {"image": str(image)},
         *[

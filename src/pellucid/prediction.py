@@ -1,7 +1,8 @@
 """Predictions for files: `load` a model file, give it images and videos, get back what it says of each."""
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,22 +25,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Predicted", "list_images", "load", "predict"]
 
-PIXELS_A_BATCH = 32_000_000
-"""Of photos that are held at once."""
+READERS = 2
+"""Threads that read files while a network runs."""
+HELD_PIXELS = 100_000_000
+"""Of all photos that are held at once."""
 
 
-def load(path: str | Path, *, device: str | None = None, engine: str | None = None) -> "Predictor | ExportedPredictor":
+def load(
+    path: str | Path, *, device: str | None = None, engine: str | None = None, lanes: int = 1
+) -> "Predictor | ExportedPredictor":
     """The predictor of a model file or of an exported one; damage, of any byte, is an error.
 
     `device` is where torch runs a model file; `engine` is what runs an exported file: `onnxruntime`, `openvino`,
-    `openvino-bf16`, or `fastest`, which is measured once.
+    `openvino-bf16`, or `fastest`, which is measured once. An exported file may be called by `lanes` threads at once:
+    with 1 an answer comes soonest, with as many as there are cores a folder is done soonest.
     """
     if is_exported(path):
         if device not in (None, "cpu"):
             raise UsageError(f"{path} runs on the processor, not on {device!r}. Take the model file for that.")
         from pellucid.runtime.loading import load_exported
 
-        return load_exported(path, engine)
+        return load_exported(path, engine, lanes)
     if engine is not None:
         raise UsageError(f"{path} is run by torch: an engine, as {engine!r}, is for exported files.")
     from pellucid.network import load_predictor
@@ -81,8 +87,6 @@ def predict(
     agnostic: bool = False,
     tiles: bool = False,
     every: int = 1,
-    batch: int = 16,
-    threads: int = 2,
 ) -> Iterator[Predicted]:
     """Predictions for image files and for the frames of videos, in order; what cannot be read gives one with an error.
 
@@ -94,35 +98,42 @@ def predict(
         raise UsageError(f"Every {every} frames is none: give 1 or more.")
     predictor = model if isinstance(model, AbstractPredictor) else load(model)
     postprocess = predictor.postprocess.adjusted(threshold=threshold, agnostic=agnostic)
-    with ThreadPoolExecutor(threads) as pool:
-        for found in _ahead(_batches(_opened(map(str, images), every, pool), batch)):
-            photos = [one.pixels for one in map(_read, found) if one.pixels is not None]
-            if tiles:
-                said = (postprocess.merged(views(predictor, photo)) for photo in photos)
-            else:
-                said = (postprocess.prediction(*outputs) for outputs in predictor.outputs(photos))
-            for one in map(_read, found):
-                yield one if one.error else replace(one, prediction=next(said))
+
+    def said(found: list[Predicted]) -> list[Predicted]:
+        photos = [one.pixels for one in found if one.pixels is not None]
+        if tiles:
+            predictions = iter([postprocess.merged(views(predictor, photo)) for photo in photos])
+        else:
+            predictions = iter([postprocess.prediction(*outputs) for outputs in predictor.outputs(photos)])
+        return [one if one.error else replace(one, prediction=next(predictions)) for one in found]
+
+    # A network that keeps all cores busy is called from here alone, while others read; else each does both.
+    workers, apart = max(READERS, predictor.lanes), predictor.lanes > 1
+    batches = _batches(_opened(map(str, images), every), predictor.together, HELD_PIXELS // (workers + 1))
+    with ThreadPoolExecutor(workers) as pool:
+        for found in _ahead(pool, (lambda batch: said(_read(batch))) if apart else _read, batches, workers):
+            yield from found if apart else said(found)
 
 
-Waiting = Predicted | Future[Predicted]
+Waiting = str | Predicted
+"""The path of an image, or a frame of a video."""
 
 
-def _opened(paths: Iterable[str], every: int, pool: Executor) -> Iterator[tuple[int, Waiting]]:
-    """(pixels, photo) of every image, being read, and of the frames of videos."""
+def _opened(paths: Iterable[str], every: int) -> Iterator[tuple[int, Waiting]]:
+    """(pixels, image) of all images and of the frames of videos."""
     for path in paths:
         if is_video(path):
             yield from ((0 if one.pixels is None else one.pixels.size // 3, one) for one in _frames(path, every))
         else:
-            yield _pixels(path), pool.submit(_photo, path)
+            yield _pixels(path), path
 
 
-def _batches(photos: Iterable[tuple[int, Waiting]], most: int) -> Iterator[list[Waiting]]:
-    """At most so many photos, and so few that their pixels fit the memory."""
+def _batches(photos: Iterable[tuple[int, Waiting]], most: int, most_pixels: int) -> Iterator[list[Waiting]]:
+    """At most so many photos, and so few that they have at most so many pixels."""
     found: list[Waiting] = []
     total = 0
     for pixels, photo in photos:
-        if found and (len(found) == most or total + pixels > PIXELS_A_BATCH):
+        if found and (len(found) == most or total + pixels > most_pixels):
             yield found
             found, total = [], 0
         found.append(photo)
@@ -131,17 +142,21 @@ def _batches(photos: Iterable[tuple[int, Waiting]], most: int) -> Iterator[list[
         yield found
 
 
-def _ahead(batches: Iterator[list[Waiting]]) -> Iterator[list[Waiting]]:
-    """Each batch once the next one is being read, so that reading and the network take turns with nothing."""
-    batch = next(batches, None)
-    while batch is not None:
-        following = next(batches, None)
-        yield batch
-        batch = following
+def _ahead(
+    pool: Executor, work: Callable[[list[Waiting]], list[Predicted]], batches: Iterable[list[Waiting]], workers: int
+) -> Iterator[list[Predicted]]:
+    """What becomes of each batch, in order; as many as there are workers are begun before the first is asked for."""
+    begun: deque[Future[list[Predicted]]] = deque()
+    for batch in batches:
+        begun.append(pool.submit(work, batch))
+        if len(begun) > workers:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
 
 
-def _read(photo: Waiting) -> Predicted:
-    return photo if isinstance(photo, Predicted) else photo.result()
+def _read(batch: list[Waiting]) -> list[Predicted]:
+    return [one if isinstance(one, Predicted) else _photo(one) for one in batch]
 
 
 def _pixels(path: str) -> int:

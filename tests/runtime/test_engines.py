@@ -76,6 +76,23 @@ def test_photos_and_engines_in_any_number(folder):
     assert len(predictor(photos)) == 7
 
 
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("task", list(NAMES))
+def test_lanes_say_the_same_in_the_same_order(folder, task, engine, tmp_path):
+    (tmp_path / "broken.png").write_text("nothing")
+    photos = [*sorted((folder / "photos").glob("*.png")) * 5, tmp_path / "broken.png", folder / "photos" / "0.png"]
+    file, tiles = folder / f"{task}.onnx", {"tiles": True} if task == "detect" else {}
+    one_by_one = list(predict(load(file, engine=engine), photos, **tiles))
+    side_by_side = list(predict(load(file, engine=engine, lanes=3), photos, **tiles))
+    assert [found.image for found in side_by_side] == [str(path) for path in photos]
+    assert [found.error for found in side_by_side] == [found.error for found in one_by_one]
+    for one, other in zip(one_by_one, side_by_side, strict=True):
+        if one.prediction is None:
+            continue
+        for name, array in one.prediction.arrays().items():
+            assert other.prediction.arrays()[name] == pytest.approx(array, abs=1e-4)
+
+
 def test_bf16_is_near(folder):
     photos = sorted((folder / "photos").glob("*.png"))
     expected = [one.prediction.probs for one in predict(folder / "classify.onnx", photos)]

@@ -28,6 +28,16 @@ class AbstractPredictor(ABC):
     def postprocess(self) -> AbstractPostprocess:
         """The way from decoded outputs to a prediction."""
 
+    @property
+    def together(self) -> int:
+        """The most photos that go through the network at once."""
+        return 16
+
+    @property
+    def lanes(self) -> int:
+        """Threads that may call it at once, each with its share of the cores; 1 where one call takes all of them."""
+        return 1
+
     @abstractmethod
     def decoded(self, pixels: UInt8[ndarray, "n h w c"]) -> dict[str, ndarray]:
         """Decoded outputs for network pixels."""
@@ -40,8 +50,15 @@ class AbstractPredictor(ABC):
         """Of each photo the decoded outputs, without a batch axis, and where they lie; neighbours of one size in the
         network go through it together."""
         preprocess = self.preprocess
-        for _, group in groupby(photos, lambda photo: preprocess.frame(*photo.shape[:2]).network):
-            together = list(group)
-            decoded = self.decoded(np.stack([preprocess.pixels(photo) for photo in together]))
-            for place, photo in enumerate(together):
+        for chunk in _chunks(photos, preprocess, self.together):
+            decoded = self.decoded(np.stack([preprocess.pixels(photo) for photo in chunk]))
+            for place, photo in enumerate(chunk):
                 yield {name: value[place] for name, value in decoded.items()}, preprocess.frame(*photo.shape[:2])
+
+
+def _chunks(photos: Sequence[ndarray], preprocess: Preprocess, most: int) -> Iterator[list[ndarray]]:
+    """Neighbours of one size in the network, at most so many."""
+    for _, group in groupby(photos, lambda photo: preprocess.frame(*photo.shape[:2]).network):
+        alike = list(group)
+        for start in range(0, len(alike), most):
+            yield alike[start : start + most]

@@ -5,6 +5,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from threading import Lock, local
 from types import MappingProxyType
 from typing import Any
 
@@ -19,12 +20,18 @@ from pellucid.runtime.onnx_part import DECODED, PIXELS
 __all__ = ["ENGINES", "TOGETHER", "AbstractEngine", "OnnxRuntime", "OpenVino", "has_bf16", "openvino", "session_of"]
 
 TOGETHER = 4
-"""Photos in the network at once: more are hardly faster on a processor, and wait longer for each other."""
+"""Photos in the network at once."""
 OPENVINO_TYPES = {"fp32": "f32", "bf16": "bf16"}
 
 
 class AbstractEngine(ABC):
-    """Made of a network's bytes, or of the path of a folder of OpenVINO's."""
+    """Made of a network's bytes, or of the path of a folder of OpenVINO's.
+
+    `lanes` threads may call it at once. With one, a call keeps all cores busy, and answers soonest; with several, each
+    has its share of them and waits for no other, so that many photos are done sooner.
+    """
+
+    lanes: int
 
     @abstractmethod
     def decoded(self, pixels: UInt8[ndarray, "n h w c"]) -> dict[str, ndarray]:
@@ -34,8 +41,9 @@ class AbstractEngine(ABC):
 class OnnxRuntime(AbstractEngine):
     """The reference: it is everywhere, and starts fastest."""
 
-    def __init__(self, network: bytes, threads: int | None = None) -> None:
-        self._session = session_of(network, threads)
+    def __init__(self, network: bytes, lanes: int = 1) -> None:
+        self.lanes = lanes
+        self._session = session_of(network, max(1, usable_cores() // lanes))
         self._names = [output.name.removeprefix(DECODED) for output in self._session.get_outputs()]
 
     def decoded(self, pixels: UInt8[ndarray, "n h w c"]) -> dict[str, ndarray]:
@@ -50,16 +58,20 @@ class OpenVino(AbstractEngine):
     taken apart into fours and ones, for which the network is compiled when they first come.
     """
 
-    def __init__(self, network: bytes | Path, threads: int | None = None, *, precision: str = "fp32") -> None:
+    def __init__(self, network: bytes | Path, lanes: int = 1, *, precision: str = "fp32") -> None:
+        self.lanes = lanes
         self._core = openvino().Core()
         self._settings = {
             "INFERENCE_PRECISION_HINT": OPENVINO_TYPES[precision],
-            "INFERENCE_NUM_THREADS": threads or usable_cores(),
+            "INFERENCE_NUM_THREADS": usable_cores(),
+            "NUM_STREAMS": lanes,
         }
         self._model = self._core.read_model(network)
         self._names = [output.get_any_name().removeprefix(DECODED) for output in self._model.outputs]
         self._one_size = all(side.is_static for side in list(self._model.inputs[0].partial_shape)[1:])
-        self._requests: dict[int, Any] = {}
+        self._compiled: dict[int, Any] = {}
+        self._compiling = Lock()
+        self._of_thread = local()
 
     def decoded(self, pixels: UInt8[ndarray, "n h w c"]) -> dict[str, ndarray]:
         """Decoded outputs; those of the next call are in memory of their own."""
@@ -75,13 +87,20 @@ class OpenVino(AbstractEngine):
         yield from (pixels[start : start + 1] for start in range(whole, len(pixels)))
 
     def _run(self, pixels: UInt8[ndarray, "n h w c"]) -> list[ndarray]:
+        requests: dict[int, Any] = vars(self._of_thread).setdefault("requests", {})
         count = len(pixels) if self._one_size else 0
-        if count not in self._requests:
-            model = self._model.clone()
-            if self._one_size:
-                model.reshape(pixels.shape)
-            self._requests[count] = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
-        return list(self._requests[count].infer({PIXELS: pixels}).values())
+        if count not in requests:
+            requests[count] = self._network(count, pixels.shape).create_infer_request()
+        return list(requests[count].infer({PIXELS: pixels}).values())
+
+    def _network(self, count: int, shape: tuple[int, ...]) -> Any:
+        with self._compiling:
+            if count not in self._compiled:
+                model = self._model.clone()
+                if self._one_size:
+                    model.reshape(shape)
+                self._compiled[count] = self._core.compile_model(model, "CPU", self._settings)
+            return self._compiled[count]
 
 
 def has_bf16() -> bool:
@@ -114,11 +133,11 @@ def openvino() -> Any:
         raise UsageError("This needs openvino: pip install 'pellucid[openvino]'.") from error
 
 
-ENGINES: Mapping[str, Callable[[Any], AbstractEngine]] = MappingProxyType(
+ENGINES: Mapping[str, Callable[..., AbstractEngine]] = MappingProxyType(
     {
         "onnxruntime": OnnxRuntime,
         "openvino": OpenVino,
-        "openvino-bf16": lambda network: OpenVino(network, precision="bf16"),
+        "openvino-bf16": lambda network, lanes=1: OpenVino(network, lanes, precision="bf16"),
     }
 )
 """By the name that a user chooses one with; all but the last compute in float32."""

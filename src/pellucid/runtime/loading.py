@@ -14,11 +14,11 @@ FASTEST = "fastest"
 """In place of an engine's name: the fastest of those that may be taken, measured where that was not done yet."""
 
 
-def load_exported(path: str | Path, engine: str | None = None) -> ExportedPredictor:
+def load_exported(path: str | Path, engine: str | None = None, lanes: int = 1) -> ExportedPredictor:
     """The predictor of an exported file; damage, of any byte, is an error.
 
     Without `engine` it is the one that was found to be the fastest here; if none was measured, the one that starts
-    fastest.
+    fastest. `lanes` are those of the engine.
     """
     exported = open_exported(path)
     if engine is not None and engine not in (*exported.engines, FASTEST):
@@ -26,4 +26,4 @@ def load_exported(path: str | Path, engine: str | None = None) -> ExportedPredic
     if engine == FASTEST:
         engine = fastest(exported)
     name = engine or remembered(exported) or exported.engines[0]
-    return ExportedPredictor.of(exported.manifest, ENGINES[name](exported.network))
+    return ExportedPredictor.of(exported.manifest, ENGINES[name](exported.network, lanes))

@@ -1,9 +1,6 @@
 """An exported network with the way before and behind it: the same predictor as in training, without torch."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,11 +17,8 @@ from pellucid.preprocess import Preprocess
 from pellucid.runtime.agreement import Results
 from pellucid.runtime.engines import TOGETHER, AbstractEngine
 from pellucid.runtime.manifest import ExportManifest
-from pellucid.types import Frame
 
 __all__ = ["ExportedPredictor", "PartPredictor", "as_arrays", "results_by"]
-
-Photos = Sequence[UInt8[ndarray, "_ _ _"]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,24 +39,19 @@ class PartPredictor(AbstractPredictor):
         """The way behind it."""
         return self.behind
 
+    @property
+    def together(self) -> int:
+        """More are hardly faster on a processor, and wait longer for each other."""
+        return TOGETHER
+
+    @property
+    def lanes(self) -> int:
+        """Those of the engine."""
+        return self.engine.lanes
+
     def decoded(self, pixels: UInt8[ndarray, "n h w c"]) -> dict[str, ndarray]:
         """Decoded outputs for network pixels."""
         return self.engine.decoded(pixels)
-
-    def outputs(self, photos: Photos) -> Iterator[tuple[dict[str, ndarray], Frame]]:
-        """Of each photo the decoded outputs, and where they lie; while the network sees some photos, the next are
-        brought into network pixels."""
-        preprocess = self.preprocess
-        with ThreadPoolExecutor(1) as engine:
-            waiting = None
-            for chunk in _chunks(photos, preprocess):
-                pixels = np.stack([preprocess.pixels(photo) for photo in chunk])
-                following = chunk, engine.submit(self.engine.decoded, pixels)
-                if waiting is not None:
-                    yield from _each(waiting[1].result(), waiting[0], preprocess)
-                waiting = following
-            if waiting is not None:
-                yield from _each(waiting[1].result(), waiting[0], preprocess)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,21 +65,6 @@ class ExportedPredictor(PartPredictor):
         """What the manifest describes, in an engine."""
         postprocess = find("POSTPROCESSES", manifest.task)(manifest.classes, manifest.learnt)
         return cls(manifest.preprocess, postprocess, engine, manifest)
-
-
-def _chunks(photos: Photos, preprocess: Preprocess) -> Iterator[list[ndarray]]:
-    """Neighbours of one size in the network, TOGETHER at most."""
-    for _, group in groupby(photos, lambda photo: preprocess.frame(*photo.shape[:2]).network):
-        together = list(group)
-        for start in range(0, len(together), TOGETHER):
-            yield together[start : start + TOGETHER]
-
-
-def _each(
-    decoded: dict[str, ndarray], photos: Photos, preprocess: Preprocess
-) -> Iterator[tuple[dict[str, ndarray], Frame]]:
-    for place, photo in enumerate(photos):
-        yield {name: value[place] for name, value in decoded.items()}, preprocess.frame(*photo.shape[:2])
 
 
 def results_by(
