@@ -58,7 +58,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         draft.mkdir(parents=True)
         yield draft
-        for part in draft.iterdir():
+        for part in draft.rglob("*"):
             _flush(part)
         draft.replace(path)
         _flush(path.parent)

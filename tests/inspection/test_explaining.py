@@ -14,8 +14,10 @@ from pellucid.checkpoint import Manifest, save_model
 from pellucid.cli import main
 from pellucid.errors import UsageError
 from pellucid.image import read_image
-from pellucid.inspection.explaining import explain_file
-from pellucid.inspection.picture import squares, write_picture
+from pellucid.inspection.explaining import explain_file, map_file
+from pellucid.inspection.heatmaps import METHODS
+from pellucid.inspection.picture import account_svg, squares
+from pellucid.inspection.writing import write_explanation
 from pellucid.models.base import build_model
 from pellucid.network import load_predictor
 from pellucid.preprocess import Preprocess
@@ -124,24 +126,97 @@ def test_squares_are_sums_of_their_pixels():
     assert found.sum() == pixels.sum()
 
 
+def test_layers_are_printed_and_add_up(photo, make_model, capsys):
+    assert main(["explain", str(make_model("classify")), str(photo), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for layer in found["layers"]:
+        whole = layer["through"] + layer["around"] + layer["bias_contribution"] + found["constant"]
+        assert whole == pytest.approx(found["logit"], rel=1e-4)
+        assert layer["badge"] == "EXACT"
+    assert found["layers"][0]["through"] == pytest.approx(found["input_contribution"], rel=1e-6)
+    assert len(found["layers"][1]["positions"]) == 5
+
+
 def test_pictures_say_what_the_account_says(photo, make_model, tmp_path):
     found = explain_file(make_model("classify"), photo)
-    write_picture(tmp_path / "why.png", found.account, found.pixels)
+    write_explanation(tmp_path / "why.png", found)
     height, width, _ = read_image(tmp_path / "why.png").pixels.shape
     assert width == 512
     assert height > 512  # with the legend
-    write_picture(tmp_path / "why.svg", found.account, found.pixels)
+    write_explanation(tmp_path / "why.svg", found)
     root = ElementTree.parse(tmp_path / "why.svg").getroot()
     titles = [float(one.text) for one in root.iter("{http://www.w3.org/2000/svg}title") if one.text[0] in "+-"]
     assert len(titles) == 32 * 32
     assert sum(titles) == pytest.approx(found.account.input_contribution, abs=1e-5)
-    with pytest.raises(UsageError, match=r"drawn as \.png or \.svg"):
-        write_picture(tmp_path / "why.gif", found.account, found.pixels)
+    write_explanation(tmp_path / "why.json", found)
+    assert json.loads((tmp_path / "why.json").read_text()) == json.loads(json.dumps(found.to_json()))
+    with pytest.raises(UsageError, match=r"written as \.html, \.png, \.svg or \.json"):
+        write_explanation(tmp_path / "why.gif", found)
 
 
-def test_a_name_of_a_class_cannot_break_the_svg(photo, make_model, tmp_path):
+def test_a_name_of_a_class_cannot_break_the_svg(photo, make_model):
     found = explain_file(make_model("classify"), photo, "class:bee")
     odd = dataclasses.replace(found.account, target='class:<a & "b">')
-    write_picture(tmp_path / "why.svg", odd, found.pixels)
-    root = ElementTree.parse(tmp_path / "why.svg").getroot()
+    root = ElementTree.fromstring(account_svg(odd, found.pixels))
     assert root[0].text.startswith('class:<a & "b">')
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_map_has_its_trials_beside_it(method, photo, make_model, tmp_path, capsys):
+    flags = ["--method", method, "--target", "class:fly", "--json"]
+    assert main(["explain", str(make_model("classify")), str(photo), *flags, "--out", str(tmp_path / "map.png")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["target"] == "class:fly"
+    assert found["badge"] == ("MEASURED" if method == "occlusion" else "HEURISTIC")
+    assert (found["layer"] is None) == (method in ("occlusion", "integrated-gradients"))
+    assert (found["completeness"] is None) == (method != "integrated-gradients")
+    assert found["trials"]["areas"].keys() == {"deletion", "random_deletion", "insertion", "random_insertion"}
+    assert {one.split()[0] for one in found["trials"]["randomised"]} == {"upper", "all"}
+    assert np.array(found["map"]).ndim == 2
+    assert read_image(tmp_path / "map.png").pixels.shape[1] == 512
+    write_explanation(tmp_path / "map.svg", map_file(make_model("classify"), photo, "class:fly", method=method))
+    assert ElementTree.parse(tmp_path / "map.svg").getroot()[0].text.startswith("class:fly")
+
+
+@pytest.mark.parametrize("task", ["segment", "detect"])
+def test_the_other_tasks_have_maps_too(task, photo, make_model, capsys):
+    assert main(["explain", str(make_model(task)), str(photo), "--method", "grad-cam"]) == 0
+    assert "HEURISTIC" in capsys.readouterr().out
+
+
+@pytest.fixture
+def truth(tmp_path, photo) -> Path:
+    """A dataset that says that there are two bees and a fly in the photo."""
+    folder = tmp_path / "marked"
+    folder.mkdir()
+    photo.rename(folder / "photo.png")
+    rows = ["image,left,top,right,bottom,label", "photo.png,2,3,30,36,bee", "photo.png,31,2,58,20,fly"]
+    for other in ("b.png", "c.png", "d.png"):
+        Image.new("RGB", (60, 40)).save(folder / other)
+        rows.append(f"{other},5,5,20,20,wasp")
+    (folder / "boxes.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_with_the_truth_every_cell_has_its_lesson(truth, make_model, capsys):
+    model = str(make_model("detect"))
+    assert main(["explain", model, str(truth / "photo.png"), "--truth", str(truth), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["detection"]
+    assert [one["label"] for one in found["objects"]] == ["bee", "fly"]
+    assert found["objects"][0]["xyxy"] == pytest.approx([2, 3, 30, 36], abs=1e-3)
+    assert found["loss"].keys() == {"class", "box"}
+    assert all(set(row["lesson"]["terms"]) == {"class", "box"} for row in found["rows"])
+
+
+def test_truth_that_says_nothing_of_the_photo_is_refused(truth, make_model, tmp_path):
+    model = make_model("detect")
+    Image.new("RGB", (60, 40)).save(tmp_path / "other.png")
+    with pytest.raises(UsageError, match="no images are called"):
+        explain_file(model, tmp_path / "other.png", truth=truth)
+    with pytest.raises(UsageError, match="this model finds none"):
+        explain_file(make_model("classify"), truth / "photo.png", truth=truth)
+
+
+def test_truth_beside_a_map_is_refused(photo, make_model, capsys):
+    assert main(["explain", str(make_model("detect")), str(photo), "--method", "grad-cam", "--truth", "x"]) == 2
+    assert "--truth has no effect" in capsys.readouterr().err

@@ -29,8 +29,10 @@ class Brightness(AbstractPredictor):
     preprocess = Preprocess((8, 8), "stretch", 3, (0.5,) * 3, (0.25,) * 3)
     postprocess = ClassPostprocess(("dark", "bright"))
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds, self.batches = seconds, []
+    lanes = 1
+
+    def __init__(self, seconds: float = 0.0, lanes: int = 1) -> None:
+        self.seconds, self.batches, self.lanes = seconds, [], lanes
 
     def decoded(self, pixels):
         time.sleep(self.seconds)

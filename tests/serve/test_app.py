@@ -97,6 +97,7 @@ WRONG = {
     "ragged": json.dumps({"inputs": [request(IMAGES)["inputs"][0] | {"data": [[1], [1, 2]]}]}).encode(),
     "text": json.dumps({"inputs": [request(IMAGES)["inputs"][0] | {"data": ["a"] * 12}]}).encode(),
     "huge": json.dumps({"inputs": [request(IMAGES)["inputs"][0] | {"data": [10**30] * 12}]}).encode(),
+    "output twice": json.dumps(request(IMAGES, outputs=[{"name": "probs"}] * 2)).encode(),
     "output": json.dumps(request(IMAGES, outputs=[{"name": "masks"}])).encode(),
     "size told": json.dumps(
         {
@@ -139,6 +140,14 @@ def test_large_bodies_and_photos_are_refused(port):
     assert "this service takes 40,000" in ask(port, "/predict", png(1, (300, 300))).json["error"]
     tensor = request(IMAGES)["inputs"][0] | {"shape": [1, 10_000, 10_000, 3], "data": []}
     assert ask(port, INFER, json.dumps({"inputs": [tensor]}).encode()).status == 413
+
+
+def test_many_small_photos_are_refused(port):
+    """Each would go through the network, and be as large there as any other."""
+    images = np.zeros((65, 1, 1, 3), np.uint8)
+    found = ask(port, INFER, json.dumps(request(images)).encode())
+    assert (found.status, found.json["error"]) == (413, "`images` has 65 photos; this service takes 64 at once.")
+    assert ask(port, INFER, json.dumps(request(images[:64])).encode()).status == 200
 
 
 def test_a_body_without_a_length_is_cut_at_the_limit(port):
@@ -205,6 +214,18 @@ def test_requests_at_once_go_through_together():
     assert max(predictor.batches) <= 8
     assert 'pellucid_requests_total{route="/predict",status="200"} 16.0' in figures
     assert "pellucid_batch_photos_sum 16.0" in figures
+
+
+def test_lanes_work_at_once_and_share_what_there_is():
+    predictor = Brightness(seconds=0.5, lanes=2)
+    with serving(predictor, batch=8, wait=0.2) as port, ThreadPoolExecutor(8) as pool:
+        began = time.monotonic()
+        found = list(pool.map(lambda value: ask(port, "/predict", png(value)), range(8)))
+        taken = time.monotonic() - began
+    assert {one.status for one in found} == {200}
+    assert sum(predictor.batches) == 8
+    assert max(predictor.batches) < 8  # or a lane has had nothing to do
+    assert taken < 0.5 * len(predictor.batches)  # one after the other they take longer
 
 
 def test_more_than_the_queue_holds_are_told_to_come_again():

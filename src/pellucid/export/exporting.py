@@ -19,6 +19,7 @@ from pellucid.export.base import AbstractDraft, AbstractExporter
 from pellucid.export.judging import Comparison, compared, metric_over, network_results, samples_of
 from pellucid.export.onnx_graph import network_graph
 from pellucid.export.quantising import IMAGES, Calibration, layers_in_fp32, quantised
+from pellucid.export.repository import RepositoryExporter
 from pellucid.files import atomic_folder, atomic_path, sha256_file
 from pellucid.network import Predictor, load_predictor
 from pellucid.runtime.agreement import BOUNDS, NARROW_BOUNDS, Figure, Results, agreement, worst
@@ -80,16 +81,18 @@ def export_model(
     *,
     data: str | Path | None = None,
     int8: bool = False,
+    repository: bool = False,
     licence: str | None = None,
 ) -> Exported:
     """Write a model file in the form that `out` names: `net.onnx`, or a folder for OpenVINO.
 
     Network and file are compared on the validation images of `data`, without it on generated ones; where they differ by
     more than the bounds allow, nothing is written and a ModelError says by how much. With `int8` the network is
-    quantised, with scales from the training images, and the metric must not lose more than half a point.
+    quantised, with scales from the training images, and the metric must not lose more than half a point. As a
+    `repository`, `out` is the folder of a model of that name for Triton and KServe, with the ONNX file inside.
     """
     path = Path(out)
-    exporter = _exporter(path)
+    exporter = RepositoryExporter(path) if repository else _exporter(path)
     predictor = load_predictor(model, "cpu")
     dataset = None if data is None else _dataset(predictor, data)
     network = network_graph(predictor.model, predictor.preprocess)
@@ -159,11 +162,16 @@ def _refuse(path: Path, model: str | Path, figures: Iterable[Figure]) -> None:
 
 def _size(path: Path) -> int:
     """Bytes of a file, or of the files in a folder."""
-    return sum(one.stat().st_size for one in (path.iterdir() if path.is_dir() else [path]))
+    return sum(one.stat().st_size for one in (path.rglob("*") if path.is_dir() else [path]) if one.is_file())
 
 
 def _exporter(path: Path) -> AbstractExporter:
     """The one whose files are called so."""
+    if path.suffix == ".pt2":
+        raise UsageError(
+            f"{path}: no .pt2 is written, since whoever reads one with torch.export.load runs what is written in it. "
+            "Export to net.onnx or to a folder; for torch, keep the model.safetensors."
+        )
     exporters = {one.suffix: one for one in catalogue("EXPORTERS").values()}
     if path.suffix not in exporters:
         known = ", ".join(suffix or "a folder" for suffix in sorted(exporters))

@@ -18,11 +18,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 from pellucid.errors import UsageError
-from pellucid.inspection.places import Places, evaluating, kind_of
+from pellucid.inspection.biases import Bias, Biases
+from pellucid.inspection.notebook import notebook, on_white, rows_of
+from pellucid.inspection.places import Places, evaluating
 from pellucid.inspection.targets import Target
 
 __all__ = ["Account", "Share", "account"]
@@ -30,10 +31,6 @@ __all__ = ["Account", "Share", "account"]
 EXACT, FIRST_ORDER = "EXACT", "FIRST-ORDER"
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 """Relative residuals up to which a difference is rounding, by the type of the number that is explained."""
-BIASES = {"linear": 2, "batch_norm": 4} | {
-    f"conv{transposed}{d}d": 2 for d in (1, 2, 3) for transposed in ("", "_transpose")
-}
-"""Kinds that add a bias, and its place among their arguments."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +103,12 @@ class Account:
         greatest = sorted(self.biases, key=lambda share: -abs(share.contribution))[:most]
         return "\n".join([*lines, *(f"  biases of {one.name}  {one.contribution:+.6g}" for one in greatest)])
 
+    def _repr_html_(self) -> str:
+        plane = self.pixels.sum(0).numpy()
+        rows = [(share.name, share.kind, share.contribution) for share in self.biases]
+        shares = rows_of("biases", ("layer", "kind", "contribution"), rows)
+        return notebook(self.summary(0), on_white(plane, plane.shape), shares)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values: the totals, and the share of every layer's biases."""
         return {
@@ -135,61 +138,12 @@ def account(model: nn.Module, x: Float[Tensor, "n c h w"], target: Target, class
             logit = target.number(model, outputs, classes)
             constant = target.number(model, tree_map_only(Tensor, torch.zeros_like, outputs), classes)
         pixels = x.detach().clone().requires_grad_()
-        with torch.enable_grad(), Places(model) as places, _Biases(places) as biases:
+        with torch.enable_grad(), Places(model) as places, Biases(places) as biases:
             number = target.number(model, model(pixels.clone()), classes)
         return _summed(pixels, number, biases.found, (target.text(classes), float(logit), float(constant)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bias:
-    """One use of a layer's biases: the leaf that the pass saw, and the shift that it stands for."""
-
-    name: str
-    kind: str
-    leaf: Tensor
-    shift: Tensor
-
-
-class _Biases(TorchFunctionMode):
-    """Gives every use of a bias a leaf of its own, whose gradient is the sum over the places where it was added."""
-
-    def __init__(self, places: Places) -> None:
-        super().__init__()
-        self.found: list[_Bias] = []
-        self._places = places
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        keywords, kind = dict(kwargs or {}), kind_of(func)
-        place = BIASES.get(kind)
-        if place is None:
-            return func(*args, **keywords)
-        given = dict(zip(range(len(args)), args, strict=True))
-        key: Any = "bias" if "bias" in keywords or place not in given else place
-        store: dict[Any, Any] = keywords if key == "bias" else given
-        bias = store.get(key)
-        if kind == "batch_norm":
-            store[key] = self._leaf(kind, *_shift(given, keywords, bias))
-        elif bias is not None:
-            store[key] = self._leaf(kind, bias, bias)
-        return func(*given.values(), **keywords)
-
-    def _leaf(self, kind: str, bias: Tensor, shift: Tensor) -> Tensor:
-        leaf = bias.detach().clone().requires_grad_()
-        self.found.append(_Bias(self._places.name(kind), kind, leaf, shift.detach()))
-        return leaf
-
-
-def _shift(given: dict[int, Any], keywords: dict[str, Any], bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The bias of a batch norm and its whole shift, with the arguments of `functional.batch_norm`."""
-    mean, variance = given[1].detach(), given[2].detach()
-    weight = keywords.get("weight", given.get(3))
-    scale = torch.rsqrt(variance + keywords.get("eps", given.get(7, 1e-5)))
-    scale = scale if weight is None else scale * weight.detach()
-    bias = torch.zeros_like(mean) if bias is None else bias.detach()
-    return bias, bias - scale * mean
-
-
-def _summed(pixels: Tensor, number: Tensor, found: list[_Bias], told: tuple[str, float, float]) -> Account:
+def _summed(pixels: Tensor, number: Tensor, found: list[Bias], told: tuple[str, float, float]) -> Account:
     leaves = [one.leaf for one in found]
     gradients = torch.autograd.grad(number, [pixels, *leaves], allow_unused=True, materialize_grads=True)
     target, logit, constant = told

@@ -1,33 +1,25 @@
 """The contributions of an input drawn on it: squares in two colours, each the exact sum of its pixels."""
 
-import base64
-import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
-from PIL import Image
 
 from pellucid.drawing import legend
-from pellucid.errors import UsageError
-from pellucid.files import write_atomic
-from pellucid.image import write_image
 from pellucid.inspection.accounting import Account
+from pellucid.inspection.heat import ABOVE, BELOW, COVER, SIDE, faded, greyed, mixed
+from pellucid.report.pictures import data_uri
 
-__all__ = ["squares", "write_picture"]
+__all__ = ["account_figure", "account_png", "account_svg", "drawing", "squares"]
 
 SQUARES = 32
 """Along the longer side: few enough to see where they lie, many enough to see what they lie on."""
-SIDE = 512
-"""Pixels of the longer side of a picture at least."""
-ABOVE, BELOW = np.array((207, 106, 24)), np.array((42, 105, 180))
-"""Orange and blue, told apart by most people and by the sign that stands beside them."""
+FAINT = 0.01
+"""Share of the largest square below which a square is not seen."""
 PAPER, INK = np.array((245, 245, 245)), np.array((90, 90, 90))
-COVER = 0.9
-"""Opacity of the largest square; others have less in proportion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,40 +40,37 @@ def squares(pixels: Float[ndarray, "c h w"], step: int) -> Float[ndarray, "rows 
     return np.add.reduceat(rows, np.arange(0, plane.shape[1], step), axis=1)
 
 
-def write_picture(path: Path, account: Account, pixels: UInt8[ndarray, "h w c"]) -> None:
-    """A .png, or an .svg whose squares say their sums; the network's view lies below in grey."""
+def account_png(account: Account, pixels: UInt8[ndarray, "h w c"]) -> UInt8[ndarray, "h2 w2 3"]:
+    """The view in grey under squares of contributions, over a legend that says the sum."""
     layout = _layout(account, pixels)
-    match path.suffix.lower():
-        case ".png":
-            write_image(path, legend(_painted(layout), _entries(account, layout)))
-        case ".svg":
-            write_atomic(path, _svg(account, layout))
-        case _:
-            raise UsageError(f"--out {path}: contributions are drawn as .png or .svg. Give a name with one of these.")
+    return legend(_painted(layout), _entries(account, layout))
+
+
+def account_svg(account: Account, pixels: UInt8[ndarray, "h w c"]) -> str:
+    """The same as a drawing whose squares say their sums."""
+    layout = _layout(account, pixels)
+    return _svg(account, layout)
+
+
+def account_figure(account: Account, pixels: UInt8[ndarray, "h w c"]) -> str:
+    """The drawing without its legend, for a page that says the sum itself; squares too faint to see are left out."""
+    layout = _layout(account, pixels)
+    height, width = (side * layout.factor for side in layout.grey.shape[:2])
+    return drawing((width, height), f"contributions to {account.target}", _marks(layout, least=FAINT))
 
 
 def _layout(account: Account, pixels: UInt8[ndarray, "h w c"]) -> _Layout:
     longest = max(pixels.shape[:2])
     step = max(1, round(longest / SQUARES))
     sums = squares(account.pixels.numpy(), step)
-    grey = np.repeat(np.rint(pixels.mean(axis=2, keepdims=True)).astype(np.uint8), 3, axis=2)
     factor = max(1, -(-SIDE // longest))
-    return _Layout(grey, factor, step, sums, float(np.abs(sums).max()) or 1.0)
+    return _Layout(greyed(pixels), factor, step, sums, float(np.abs(sums).max()) or 1.0)
 
 
 def _painted(layout: _Layout) -> UInt8[ndarray, "h w 3"]:
     height, width = layout.grey.shape[:2]
-    sums = layout.sums.repeat(layout.step, axis=0).repeat(layout.step, axis=1)[:height, :width, None]
-    opacity = COVER * np.abs(sums) / layout.largest
-    ink = np.where(sums > 0, ABOVE, BELOW)
-    mixed = _faded(layout.grey) * (1 - opacity) + ink * opacity
-    picture = np.rint(mixed).astype(np.uint8)
-    return picture.repeat(layout.factor, axis=0).repeat(layout.factor, axis=1)
-
-
-def _faded(grey: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "h w 3"]:
-    """Half way to white, so that both colours stand out."""
-    return (grey + 255.0) / 2
+    sums = layout.sums.repeat(layout.step, axis=0).repeat(layout.step, axis=1)[:height, :width]
+    return mixed(layout.grey, sums).repeat(layout.factor, axis=0).repeat(layout.factor, axis=1)
 
 
 def _entries(account: Account, layout: _Layout) -> list[tuple[str, UInt8[ndarray, " 3"]]]:
@@ -97,38 +86,52 @@ def _entries(account: Account, layout: _Layout) -> list[tuple[str, UInt8[ndarray
 
 
 def _svg(account: Account, layout: _Layout) -> str:
-    factor, step = layout.factor, layout.step * layout.factor
-    height, width = (side * factor for side in layout.grey.shape[:2])
+    height, width = (side * layout.factor for side in layout.grey.shape[:2])
     entries = _entries(account, layout)
-    marks = [
-        _square(float(value), (column * step, row * step, step), layout.largest)
-        for row, line in enumerate(layout.sums)
-        for column, value in enumerate(line)
-    ]
     lines = [_line(text, color, height + 24 * at) for at, (text, color) in enumerate(entries)]
-    bottom = height + 24 * len(entries) + 8
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom}" font-family="sans-serif" '
-            f'font-size="14" role="img"><title>{escape(entries[0][0])}</title>',
-            f'<rect width="{width}" height="{bottom}" fill="#fff"/>',
-            f'<clipPath id="view"><rect width="{width}" height="{height}"/></clipPath>',
-            f'<image width="{width}" height="{height}" style="image-rendering:pixelated" href="{_uri(layout.grey)}"/>',
-            '<g clip-path="url(#view)">',
-            *marks,
-            "</g>",
-            *lines,
-            "</svg>\n",
-        ]
+    size = (width, height + 24 * len(entries) + 8)
+    return drawing(size, entries[0][0], [*_marks(layout), *lines])
+
+
+def drawing(size: tuple[int, int], title: str, marks: Sequence[str]) -> str:
+    """An SVG of that width and height on white."""
+    width, height = size
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+        f'font-size="14" role="img"><title>{escape(title)}</title>'
     )
+    return "\n".join([head, f'<rect width="{width}" height="{height}" fill="#fff"/>', *marks, "</svg>\n"])
 
 
-def _square(value: float, place: tuple[int, int, int], largest: float) -> str:
-    left, top, side = place
-    fill = _hex(ABOVE if value > 0 else BELOW)
+def _marks(layout: _Layout, least: float = -1.0) -> list[str]:
+    """The view, and the squares on it, cut at its edge; inside the two groups a square is the unit of length.
+
+    Squares are those of more than `least` of the largest.
+    """
+    height, width = (side * layout.factor for side in layout.grey.shape[:2])
+    paper = np.rint(faded(layout.grey)).astype(np.uint8)[..., :1]
+    image = f'<image width="{width}" height="{height}" image-rendering="pixelated" href="{data_uri(paper, SIDE)}"/>'
+    clip = f'<clipPath id="view"><rect width="{width}" height="{height}"/></clipPath>'
+    seen = np.abs(layout.sums) > least * layout.largest
+    above = layout.sums > 0
+    groups = [*_group(layout, above & seen, ABOVE), *_group(layout, ~above & seen, BELOW)]
+    return [clip, image, '<g clip-path="url(#view)">', *groups, "</g>"]
+
+
+def _group(layout: _Layout, chosen: Bool[ndarray, "rows columns"], ink: ndarray) -> list[str]:
+    """The squares of one colour."""
+    found = [
+        _square(float(layout.sums[row, column]), (column, row), layout.largest)
+        for row, column in np.argwhere(chosen).tolist()
+    ]
+    return [f'<g fill="{_hex(ink)}" transform="scale({layout.step * layout.factor})">', *found, "</g>"]
+
+
+def _square(value: float, place: tuple[int, int], largest: float) -> str:
+    opacity = f"{COVER * abs(value) / largest:.3f}"
     return (
-        f'<rect x="{left}" y="{top}" width="{side}" height="{side}" fill="{fill}" '
-        f'fill-opacity="{COVER * abs(value) / largest:.3f}"><title>{value:+.6g}</title></rect>'
+        f'<rect x="{place[0]}" y="{place[1]}" width="1" height="1" fill-opacity="{opacity}">'
+        f"<title>{value:+.6g}</title></rect>"
     )
 
 
@@ -139,9 +142,3 @@ def _line(text: str, color: ndarray, top: int) -> str:
 
 def _hex(color: ndarray) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color.tolist())
-
-
-def _uri(grey: UInt8[ndarray, "h w 3"]) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(np.rint(_faded(grey)).astype(np.uint8)[..., 0]).save(stream, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -4,19 +4,22 @@ Torch hands every call of its functions to a mode, whoever makes it, so that `fu
 that serves two places are seen as any layer is. What an in-place operation overwrites was copied before.
 """
 
+import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 from pellucid.catalog import suggestion
 from pellucid.errors import UsageError
 from pellucid.inspection.counts import bytes_moved, macs
+from pellucid.inspection.listening import made_something, tensors_in
+from pellucid.inspection.notebook import trace_html
 from pellucid.inspection.places import Places, evaluating, kind_of
 
 __all__ = ["INPUT", "Operation", "Trace", "record"]
@@ -29,7 +32,8 @@ class Operation:
     """One call: what was called, with which values, what it gave, and from which operations its values came.
 
     `parents` are indices into the trace, of a residual sum two. `params` are the learned numbers that are used here for
-    the first time, `macs` and `bytes` as `counts` says. Operation 0 is the input, and calls nothing.
+    the first time, `macs` and `bytes` as `counts` says. Operation 0 is the input, and calls nothing. `gradients` are
+    those of the number that `record` was given, one an output, None where it does not depend on it.
     """
 
     index: int
@@ -43,6 +47,7 @@ class Operation:
     function: Callable[..., Any] | None = None
     arguments: tuple[Any, ...] = ()
     keywords: dict[str, Any] | None = None
+    gradients: tuple[Tensor | None, ...] = ()
 
     @property
     def output(self) -> Tensor:
@@ -55,7 +60,7 @@ class Operation:
             return self.outputs
         arguments, keywords = tree_map_only(Tensor, torch.clone, (self.arguments, self.keywords or {}))
         with torch.no_grad():
-            return _tensors(self.function(*arguments, **keywords))
+            return tensors_in(self.function(*arguments, **keywords))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +76,9 @@ class Trace:
     def __len__(self) -> int:
         return len(self.operations)
 
+    def _repr_html_(self) -> str:
+        return trace_html(self)
+
     def __getitem__(self, name: str) -> Operation:
         """The operation of that name: that of a layer (`layer1.0.conv1`), or place and kind (`layer1.0.add`)."""
         for operation in self.operations:
@@ -80,19 +88,25 @@ class Trace:
         raise UsageError(f"No operation is called {name!r}.{suggestion(name, names)}")
 
 
-def record(model: nn.Module, x: Float[Tensor, "n ..."]) -> Trace:
-    """One pass in evaluation mode, without gradients; any torch module that takes one tensor will do.
+Number = Callable[[Any], Float[Tensor, ""]]
 
-    The model is left as it was. On the meta device everything but values is recorded, at once and without memory.
+
+def record(model: nn.Module, x: Float[Tensor, "n ..."], number: Number | None = None) -> Trace:
+    """One pass in evaluation mode; any torch module that takes one tensor will do.
+
+    With `number`, a function of the network's outputs, every operation has the gradient of this number with respect to
+    its output. The model is left as it was, and computes the same bits either way. On the meta device everything but
+    values is recorded, at once and without memory.
     """
-    image = x.detach().clone()
-    with evaluating(model), torch.no_grad(), Places(model) as places, _Recorder(model, image, places) as recorder:
-        result = model(image)
-    return Trace(tuple(recorder.operations), tree_map_only(Tensor, torch.clone, result))
-
-
-def _tensors(value: Any) -> tuple[Tensor, ...]:
-    return tuple(leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+    image = x.detach().clone().requires_grad_(number is not None)
+    with evaluating(model), torch.set_grad_enabled(number is not None), Places(model) as places:
+        start = image.clone() if number else image  # a leaf that is followed must not be written to
+        with _Recorder(model, start, places) as recorder:
+            result = model(start)
+        if number is not None:
+            torch.autograd.grad(number(result), image, allow_unused=True)
+    operations = (recorder.with_gradients(one) for one in recorder.operations)
+    return Trace(tuple(operations), tree_map_only(Tensor, lambda one: one.detach().clone(), result))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,23 +128,29 @@ class _Recorder(TorchFunctionMode):
         self._unused = {id(parameter) for parameter in model.parameters()}
         self._kept: dict[int, _Kept] = {}
         self._writers: dict[int, int] = {}
+        self._gradients: dict[int, Tensor] = {}
         self.operations.append(Operation(0, INPUT, INPUT, (), (self._keep(image, 0),)))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = (args, kwargs or {})
-        tensors = _tensors(given)
+        tensors = tensors_in(given)
         before = {id(tensor): self._held(tensor) for tensor in tensors if id(tensor) not in self._fixed}
         arguments, keywords = tree_map_only(Tensor, lambda one: self._copied(one, before), given)
         result = func(*given[0], **given[1])
-        outputs = _tensors(result)
-        if outputs and all(id(one) not in before or one._version > before[id(one)].version for one in outputs):
+        outputs = tensors_in(result)
+        if made_something(outputs, {key: kept.version for key, kept in before.items()}):
             self._note(func, arguments, keywords, [kept.parent for kept in before.values()], outputs)
         return result
+
+    def with_gradients(self, operation: Operation) -> Operation:
+        """The operation with the gradients that have come back to its outputs."""
+        found = tuple(self._gradients.get(id(copy)) for copy in operation.outputs)
+        return replace(operation, gradients=found) if self._gradients else operation
 
     def _note(self, function: Any, arguments: Any, keywords: Any, parents: list[int], outputs: tuple[Any, ...]) -> None:
         index, kind = len(self.operations), kind_of(function)
         copies = tuple(self._keep(tensor, index) for tensor in outputs)
-        tensors = _tensors((arguments, keywords))
+        tensors = tensors_in((arguments, keywords))
         weights = [tensor for tensor in tensors if id(tensor) in self._fixed]
         fresh = [tensor for tensor in weights if id(tensor) in self._unused]
         self._unused -= {id(tensor) for tensor in fresh}
@@ -162,7 +182,13 @@ class _Recorder(TorchFunctionMode):
         self._kept[id(tensor)] = kept
         if wrote:
             self._writers[_storage(tensor)] = parent
+            self._follow(tensor, kept.copy)
         return kept.copy
+
+    def _follow(self, tensor: Tensor, copy: Tensor) -> None:
+        """The gradient of what the tensor holds now, whatever is written over it later."""
+        if tensor.requires_grad:
+            tensor.register_hook(functools.partial(self._gradients.__setitem__, id(copy)))
 
 
 def _storage(tensor: Tensor) -> int:

@@ -58,6 +58,10 @@ class Pixel:
             raise UsageError(f"Pixel {self.y},{self.x} lies outside of {height} rows and {width} columns.")
         return _compared(logits[0, :, self.y, self.x], self.name, self.versus, classes)
 
+    def plane(self, logits: Float[Tensor, "n c h w"], classes: Sequence[str]) -> Float[Tensor, "h w"]:
+        """The same number at every pixel of the first image."""
+        return _compared(logits[0], self.name, self.versus, classes)
+
     def text(self, classes: Sequence[str]) -> str:
         """As `pixel:12,40:bee against fly`."""
         return f"pixel:{self.y},{self.x}:{_told(self.name, self.versus, classes)}"
@@ -93,7 +97,7 @@ class Box:
 Target = Class | Pixel | Box
 
 
-def _compared(logits: Float[Tensor, " c"], name: Name, versus: Name | None, classes: Sequence[str]) -> Tensor:
+def _compared(logits: Float[Tensor, "c ..."], name: Name, versus: Name | None, classes: Sequence[str]) -> Tensor:
     own = logits[_checked(_index(name, classes), len(logits))]
     return own if versus is None else own - logits[_checked(_index(versus, classes), len(logits))]
 

@@ -16,10 +16,12 @@ from pellucid.models.assignment import background, overlap_table
 from pellucid.models.base import at_least_one, weights_of
 from pellucid.ops.boxes import cxcywh_of_xyxy, iou, xyxy_of_cxcywh
 
-__all__ = ["GridHead", "signed_root"]
+__all__ = ["SHARES", "GridHead", "signed_root"]
 
 COORD, NO_OBJECT = 5.0, 0.5
 """The paper's λ_coord and λ_noobj."""
+SHARES: Mapping[str, float] = {"xy": COORD, "wh": COORD, "no_object": NO_OBJECT}
+"""What the terms count that do not count 1."""
 NARROW = 1e-4
 """Share of the image's side below which the root is a line: less than a twentieth of a pixel at 448."""
 FIRST_SIDE = 0.4
@@ -94,6 +96,16 @@ class GridHead(nn.Module):
         Of the boxes of a cell that has an object, the one of the greatest IoU with it is responsible, and that IoU
         is what its confidence should be. A cell learns one object: of several whose middle falls into it the first.
         """
+        _, _, parts = self.lessons(cells, targets)
+        return {name: SHARES.get(name, 1.0) * part.sum() / len(cells) for name, part in parts.items()}
+
+    def lessons(
+        self, cells: Float[Tensor, "n s s numbers"], targets: Mapping[str, Tensor]
+    ) -> tuple[Int[Tensor, "n cells"], Bool[Tensor, "n cells b"], dict[str, Tensor]]:
+        """The object of each cell, or -1, which boxes are responsible, and the squares of the five sums before λ.
+
+        They are N cells B, of `class` N cells.
+        """
         targets = at_least_one(targets)
         boxes, probs = self.split(cells)
         objects = self.owners(targets)
@@ -102,15 +114,16 @@ class GridHead(nn.Module):
         onehot = functional.one_hot(labels, probs.shape[-1])
         xy = (boxes[..., :2] - goals[..., :2]).square().sum(-1)
         wh = (signed_root(boxes[..., 2:4]) - goals[..., 2:].clamp(min=0).sqrt()).square().sum(-1)
-        images, weights = len(cells), weights_of(targets, objects)
+        weights = weights_of(targets, objects)
         own = responsible * weights[..., None]
-        return {
-            "xy": COORD * (xy * own).sum() / images,
-            "wh": COORD * (wh * own).sum() / images,
-            "object": ((boxes[..., 4] - overlaps).square() * own).sum() / images,
-            "no_object": NO_OBJECT * (boxes[..., 4].square() * (counted & ~responsible)).sum() / images,
-            "class": ((probs - onehot).square().sum(-1) * (objects >= 0) * weights).sum() / images,
+        parts = {
+            "xy": xy * own,
+            "wh": wh * own,
+            "object": (boxes[..., 4] - overlaps).square() * own,
+            "no_object": boxes[..., 4].square() * (counted & ~responsible),
+            "class": (probs - onehot).square().sum(-1) * (objects >= 0) * weights,
         }
+        return objects, responsible, parts
 
     def owners(self, targets: Mapping[str, Tensor]) -> Int[Tensor, "n cells"]:
         """The index of the object that each cell learns, or -1."""

@@ -28,7 +28,7 @@ from pellucid.models.compact import ConvUnit
 from pellucid.models.pyramid import Pyramid, Trunk, padded
 from pellucid.ops.boxes import giou
 
-__all__ = ["MODELS", "Yolo", "anchors_of", "xyxy_of_distances"]
+__all__ = ["MODELS", "STRIDES", "Yolo", "anchors_of", "xyxy_of_distances"]
 
 STRIDES = (8, 16, 32)
 PRIOR = 0.01
@@ -94,6 +94,11 @@ class Yolo(AbstractDetector):
         self.known = {"overlap": 1.0} if one_to_one else {}
         self.features = tuple(replace(feature, name=f"trunk.{feature.name}") for feature in self.trunk.features)
 
+    @property
+    def decoded_heads(self) -> str:
+        """What stands before the names of the outputs that are decoded."""
+        return "single_" if len(self.singles) else ""
+
     def stages(self, x: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:
         """The trunk's activations at strides 4, 8, 16 and 32."""
         names = (feature.name for feature in self.features)
@@ -121,16 +126,27 @@ class Yolo(AbstractDetector):
             terms |= {f"single_{name}": term for name, term in single.items()}
         return terms
 
+    def lessons(
+        self, outputs: dict[str, Tensor], targets: Mapping[str, Tensor]
+    ) -> tuple[Assignment, dict[str, Float[Tensor, "n a"]]]:
+        """Which object every point learns, and what it adds to each term of the loss, in the order of `decode`.
+
+        Of the heads that are decoded, whose terms of the loss these add up to.
+        """
+        assign = partial(task_aligned, top=1) if len(self.singles) else self.assign
+        joined = _joined(outputs, self.decoded_heads)
+        given, classes, boxes, total = _branch_parts(*joined, at_least_one(targets), assign)
+        return given, {"class": classes / total, "box": BOX_SHARE * boxes / total}
+
     def decode(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """`xyxy` and `scores` of every cell, from the finest level to the coarsest, row by row."""
-        logits, distances, anchors = _joined(outputs, "single_" if len(self.singles) else "")
+        logits, distances, anchors = _joined(outputs, self.decoded_heads)
         low, high = xyxy_of_distances(distances, anchors).chunk(2, dim=-1)
         return {"xyxy": torch.cat([low, torch.maximum(low, high)], dim=-1), "scores": logits.sigmoid()}
 
     def evidence(self, outputs: dict[str, Tensor]) -> Float[Tensor, "n candidates classes"]:
         """The logits of every cell, in the order of `decode`."""
-        prefix = "single_" if len(self.singles) else ""
-        return torch.cat([_rows(outputs[f"{prefix}logits{stride}"]) for stride in STRIDES], dim=1)
+        return torch.cat([_rows(outputs[f"{self.decoded_heads}logits{stride}"]) for stride in STRIDES], dim=1)
 
 
 def _rows(level: Float[Tensor, "n c h w"]) -> Float[Tensor, "n cells c"]:
@@ -170,6 +186,18 @@ def _branch_loss(
     targets: Mapping[str, Tensor],
     assign: Callable[[Matches], Assignment],
 ) -> dict[str, Tensor]:
+    _, classes, boxes, total = _branch_parts(logits, distances, anchors, targets, assign)
+    return {"class": classes.sum() / total, "box": BOX_SHARE * boxes.sum() / total}
+
+
+def _branch_parts(
+    logits: Float[Tensor, "n a c"],
+    distances: Float[Tensor, "n a 4"],
+    anchors: Anchors,
+    targets: Mapping[str, Tensor],
+    assign: Callable[[Matches], Assignment],
+) -> tuple[Assignment, Float[Tensor, "n a"], Float[Tensor, "n a"], Float[Tensor, ""]]:
+    """Who learns what, what every point adds to both terms before they are divided, and by what they are."""
     xyxy = xyxy_of_distances(distances, anchors)
     with torch.no_grad():
         given = assign(matches(xyxy, logits, anchors, targets))
@@ -181,10 +209,8 @@ def _branch_loss(
     weights = weights_of(targets, given.objects)
     shares = given.shares * weights
     total = shares.sum().clamp(min=1)
-    return {
-        "class": (entropies * given.counted * weights).sum() / total,
-        "box": BOX_SHARE * ((1 - giou(xyxy, sides)) * shares).sum() / total,
-    }
+    classes = entropies * given.counted * weights
+    return given, classes, (1 - giou(xyxy, sides)) * shares, total
 
 
 def _sized(width: int, neck: int, blocks: Sequence[int]) -> Callable[..., Yolo]:

@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from pellucid.errors import UsageError
 from pellucid.ops.arguments import non_negative, positive
@@ -45,7 +45,7 @@ from pellucid.ops.layers import (
 )
 from pellucid.ops.windows import padding_pairs
 
-__all__ = ["ReceptiveField", "receptive_field", "seen"]
+__all__ = ["ReceptiveField", "behind", "interpolated", "merged", "read_matrix", "receptive_field", "seen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +81,29 @@ def receptive_field(modules: Any, axis: int = 0) -> ReceptiveField:
     """
     field = ReceptiveField()
     for one in layers(modules):
-        field = _behind(field, one, axis)
+        field = behind(field, one, axis)
     return field
 
 
-def _behind(field: ReceptiveField, one: Layer, axis: int) -> ReceptiveField:
+def behind(field: ReceptiveField, one: Layer, axis: int) -> ReceptiveField:
+    """The field of a unit behind one more layer."""
     match one:
         case Conv2d() | MaxPool2d() | AvgPool2d():
             return _slid(field, one, axis)
         case ConvTranspose2d():
             return _stamped(field, one, axis)
         case Upsample():
-            return _interpolated(field, Fraction(one.scale_factor))
+            return interpolated(field, Fraction(one.scale_factor))
         case AdaptiveAvgPool2d() | Flatten() | Linear():
             return replace(field, low=-math.inf, high=math.inf)
         case Branches():
-            return _merged([_along(field, path, axis) for path in one.paths])
+            return merged([_along(field, path, axis) for path in one.paths])
     return field
 
 
 def _along(field: ReceptiveField, path: Iterable[Layer], axis: int) -> ReceptiveField:
     for one in path:
-        field = _behind(field, one, axis)
+        field = behind(field, one, axis)
     return field
 
 
@@ -127,14 +128,15 @@ def _stamped(field: ReceptiveField, one: ConvTranspose2d, axis: int) -> Receptiv
     return replace(field, low=field.low + (padding - reach) * jump, high=field.high + padding * jump, jump=jump)
 
 
-def _interpolated(field: ReceptiveField, scale: Fraction) -> ReceptiveField:
+def interpolated(field: ReceptiveField, scale: Fraction) -> ReceptiveField:
     """⌊f⌋ and ⌊f⌋ + 1 with f = (y + ½)/scale − ½ lie less than one input from f."""
     place = Fraction(1, 2) / scale - Fraction(1, 2)
     low, high = field.low + (place - 1) * field.jump, field.high + (place + 1) * field.jump
     return replace(field, low=low, high=high, jump=field.jump / scale)
 
 
-def _merged(fields: list[ReceptiveField]) -> ReceptiveField:
+def merged(fields: list[ReceptiveField]) -> ReceptiveField:
+    """The field of a unit where branches join, which must have one stride."""
     jumps = {field.jump for field in fields}
     if len(jumps) > 1:
         told = ", ".join(str(jump) for jump in sorted(jumps))
@@ -172,21 +174,28 @@ def _read(one: Layer, size: tuple[int, int], mask: Bool[np.ndarray, "out_h out_w
             return np.full(size, mask.any())
         case BatchNorm2d() | ReLU() | LeakyReLU():
             return mask
-    rows, columns = (_matrix(one, size, axis) for axis in (0, 1))
-    return (rows.T @ mask.astype(np.int64) @ columns) > 0
+    rows, columns = (read_matrix(one, size, axis) for axis in (0, 1))
+    return (rows.T @ mask.astype(np.float32) @ columns) > 0
 
 
-def _matrix(one: Sliding | Upsample | AdaptiveAvgPool2d, size: tuple[int, int], axis: int) -> Int[np.ndarray, "o i"]:
+def read_matrix(
+    one: Sliding | Upsample | AdaptiveAvgPool2d, size: tuple[int, int], axis: int
+) -> Float[np.ndarray, "o i"]:
     """1 where an output row (or column) reads an input row."""
     wanted = output_size(one, size)[axis]
     match one:
         case Upsample():
-            return (bilinear_matrix(size[axis], wanted, one.scale_factor) > 0).astype(np.int64)
+            return (bilinear_matrix(size[axis], wanted, one.scale_factor) > 0).astype(np.float32)
         case AdaptiveAvgPool2d():
             return _placed((np.arange(size[axis])[span] for span in adaptive_spans(size[axis], wanted)), size[axis])
     found = reads(one, size)[axis]
     return _placed(found, wanted).T if isinstance(one, ConvTranspose2d) else _placed(found, size[axis])
 
 
-def _placed(read: Iterable[Int[np.ndarray, " k"]], size: int) -> Int[np.ndarray, "o i"]:
-    return np.array([np.isin(np.arange(size), row) for row in read]).astype(np.int64)
+def _placed(read: Iterable[Int[np.ndarray, " k"]], size: int) -> Float[np.ndarray, "o i"]:
+    """Float32, in which a product of these is fast and its counts are exact."""
+    rows = list(read)
+    matrix = np.zeros((len(rows), size), np.float32)
+    for y, row in enumerate(rows):
+        matrix[y, row[row >= 0]] = 1
+    return matrix

@@ -18,7 +18,7 @@ from pellucid.predictions.base import AbstractPostprocess, AbstractPrediction, V
 from pellucid.predictions.merging import merged
 from pellucid.types import Frame
 
-__all__ = ["POSTPROCESSES", "BoxPostprocess", "FoundBoxes"]
+__all__ = ["POSTPROCESSES", "BoxPostprocess", "FoundBoxes", "Judged", "photo_xyxy"]
 
 CANDIDATES = 1000
 """Boxes of the greatest scores that go into suppression."""
@@ -105,17 +105,27 @@ class BoxPostprocess(AbstractPostprocess):
     def found(self, decoded: Mapping[str, ndarray], frame: Frame, least: float) -> Detections:
         """Candidates with a score from `least` up after suppression, in the photo's own pixels."""
         scores, labels, candidates = self.kept(decoded, least)
-        photo = _photo_xyxy(decoded["xyxy"][candidates].astype(np.float64), frame)
+        photo = photo_xyxy(decoded["xyxy"][candidates].astype(np.float64), frame)
         return Detections(photo, scores.astype(np.float64), labels)
 
     def kept(
         self, decoded: Mapping[str, ndarray], least: float
     ) -> tuple[Float[ndarray, " n"], Int[ndarray, " n"], Int[ndarray, " n"]]:
         """Score, label and candidate of each box that suppression leaves, the surest first."""
+        found = self.judged(decoded, least)
+        return found.scores[found.kept], found.labels[found.kept], found.candidates[found.kept]
+
+    def judged(self, decoded: Mapping[str, ndarray], least: float) -> "Judged":
+        """What becomes of each candidate with a score from `least` up, the surest first."""
         scores, labels, candidates = _greatest(decoded["scores"], least)
-        overlap = OVERLAP if self.agnostic else self.learnt.get("overlap", OVERLAP)
-        kept, _, _ = nms(decoded["xyxy"][candidates], scores, labels, overlap, most=MOST, agnostic=self.agnostic)
-        return scores[kept], labels[kept], candidates[kept]
+        boxes = decoded["xyxy"][candidates]
+        fates = nms(boxes, scores, labels, self.overlap, most=MOST, agnostic=self.agnostic)
+        return Judged(scores, labels, candidates, *fates)
+
+    @property
+    def overlap(self) -> float:
+        """The IoU beyond which the less sure of two boxes is suppressed."""
+        return OVERLAP if self.agnostic else self.learnt.get("overlap", OVERLAP)
 
     def merged(self, views: Iterable[View]) -> FoundBoxes:
         """The boxes of all views, the closest of which come first, each object once.
@@ -154,6 +164,18 @@ class BoxPostprocess(AbstractPostprocess):
         return palette(len(self.classes) + 1)[1:]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Candidates before suppression, the surest first, and what became of each, as `ops.suppression.nms` says it."""
+
+    scores: Float[ndarray, " n"]
+    labels: Int[ndarray, " n"]
+    candidates: Int[ndarray, " n"]
+    kept: Int[ndarray, " kept"]
+    suppressor: Int[ndarray, " n"]
+    overlap: Float[ndarray, " n"]
+
+
 def _side(view: View) -> int:
     """The longer one, in the photo's pixels."""
     top, left, bottom, right = view.seen
@@ -170,7 +192,7 @@ def _greatest(
     return found[chosen], labels[chosen], candidates[chosen]
 
 
-def _photo_xyxy(xyxy: Float[ndarray, "n 4"], frame: Frame) -> Float[ndarray, "n 4"]:
+def photo_xyxy(xyxy: Float[ndarray, "n 4"], frame: Frame) -> Float[ndarray, "n 4"]:
     """`photo = (network - offset) / scale`, cut at the photo's edges."""
     (down, across), (top, left) = frame.scale, frame.offset
     height, width = frame.photo

@@ -1,7 +1,7 @@
 """The report of a run: one self-contained HTML page that any browser opens, without a network or a server.
 
 summary.py   RunSummary: what the page says, as plain values
-page.py      write_report: the page and its sections
+page.py      write_report: its sections               document.py  any page that is one file
 drawing.py   panels to HTML by their type            charts.py   lines and bars as SVG
 history.py   rows of a training to curves            tables.py   tables that stay short
 markup.py    elements, everything escaped            numerals.py numbers for readers

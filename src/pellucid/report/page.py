@@ -1,13 +1,10 @@
-"""The page: sections in the order in which a reader asks, and a policy that forbids it to fetch anything."""
+"""The page: sections in the order in which a reader asks."""
 
-import base64
-import hashlib
-from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 
 from pellucid.files import write_atomic
 from pellucid.report.charts import draw_interval
+from pellucid.report.document import Masthead, document
 from pellucid.report.drawing import draw_curve, draw_panel
 from pellucid.report.history import history_charts
 from pellucid.report.markup import Markup, join, tag
@@ -18,14 +15,6 @@ from pellucid.report.tables import facts, scroll
 
 __all__ = ["page", "write_report"]
 
-# The glyph of the masthead: light through overlapping panes.
-GLYPH = Markup(
-    '<svg class="glyph" viewBox="0 0 28 20" width="28" height="20" aria-hidden="true">'
-    '<rect class="s0" x="1" y="1" width="12" height="12" rx="2"/>'
-    '<rect class="s1" x="8" y="7" width="12" height="12" rx="2"/>'
-    '<rect class="s2" x="15" y="1" width="12" height="12" rx="2"/></svg>'
-)
-
 
 def write_report(path: Path, run: RunSummary) -> None:
     """Write the report of a run: one file, the same bytes for the same values."""
@@ -34,69 +23,9 @@ def write_report(path: Path, run: RunSummary) -> None:
 
 def page(run: RunSummary) -> Markup:
     """The report of a run as HTML."""
-    sections = [(name, title, body) for name, title, body in _sections(run) if body]
-    style, script = _asset("report.css"), _asset("report.js")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{run.title} – pellucid"),
-        tag("style", style),
-    )
-    body = tag(
-        "body",
-        tag("a", "Skip to the result", class_="skip", href="#main"),
-        _masthead(run),
-        _contents((name, title) for name, title, _ in sections),
-        tag("main", *(_section(*parts) for parts in sections), id="main", tabindex=-1),
-        tag(
-            "footer",
-            "Made by pellucid on this machine. This page is one file; it loads nothing and sends nothing.",
-        ),
-        tag("script", script),
-    )
-    return Markup(f"<!doctype html>\n{tag('html', head, body, lang='en')}\n")
-
-
-def _asset(name: str) -> Markup:
-    return Markup(files("pellucid.report").joinpath(name).read_text(encoding="utf-8").strip())
-
-
-def _policy(style: str, script: str) -> str:
-    """Nothing is loaded but pictures inside the file; no style or script runs but the two we wrote."""
-    sources = {"default-src": "'none'", "img-src": "data:", "base-uri": "'none'", "form-action": "'none'"}
-    sources |= {"style-src": _hash(style), "script-src": _hash(script)}
-    return "; ".join(f"{name} {source}" for name, source in sources.items())
-
-
-def _hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
-def _masthead(run: RunSummary) -> Markup:
-    kind = tag("p", GLYPH, tag("b", "pellucid"), tag("span", "report of a training"), class_="brand")
-    what = [("task", run.task), ("model", run.model), ("seed", run.settings.get("seed"))]
-    chips = (tag("li", tag("span", name), " ", tag("bdi", setting(value))) for name, value in what if value is not None)
-    return tag(
-        "header",
-        kind,
-        tag("h1", tag("bdi", run.title)),
-        tag("p", run.outcome, class_="outcome"),
-        tag("ul", *chips, class_="chips", aria_label="What was trained"),
-        class_="masthead",
-    )
-
-
-def _contents(sections: Iterable[tuple[str, str]]) -> Markup:
-    links = (tag("li", tag("a", title, href=f"#{name}")) for name, title in sections)
-    return tag("nav", tag("ul", *links), aria_label="Contents", class_="contents")
-
-
-def _section(name: str, title: str, body: Markup) -> Markup:
-    return tag("section", tag("h2", title, id=name), body, aria_labelledby=name)
+    facts = (("task", run.task), ("model", run.model), ("seed", run.settings.get("seed")))
+    masthead = Masthead("report of a training", run.title, run.outcome, facts, "What was trained")
+    return document(masthead, _sections(run))
 
 
 def _sections(run: RunSummary) -> list[tuple[str, str, Markup]]:

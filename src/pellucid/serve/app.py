@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -29,6 +30,7 @@ from pellucid.serve.protocol import INPUT, answered, outputs_of, read_infer, sta
 
 __all__ = ["Service", "build_app"]
 
+Found = TypeVar("Found")
 Check = Callable[[], tuple[bool, str]]
 Log = Callable[[dict[str, object]], None]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -95,18 +97,17 @@ class Endpoints:
 
     async def predict(self, request: Request) -> Response:
         """A prediction for the image file that is the body."""
-        body = await self._body(request)
-        photo = await asyncio.get_running_loop().run_in_executor(self._readers, self._photo, body)
+        photo = await self._aside(self._photo, await self._body(request))
         (found,) = await self.batcher([photo])
         return JSONResponse({"model": self._service.name, "prediction": found.to_json()})
 
     async def infer(self, request: Request) -> Response:
         """Tensors for a tensor of photos."""
         self._own(request)
-        body = await self._body(request)
-        infer = read_infer(body, request.headers.get("inference-header-content-length"), self._limits.pixels)
+        json_length = request.headers.get("inference-header-content-length")
+        infer = await self._aside(read_infer, await self._body(request), json_length, self._limits)
         found = await self.batcher(list(infer.images))
-        content, ends = answered(self._service.name, infer, stacked(found))
+        content, ends = await self._aside(lambda: answered(self._service.name, infer, stacked(found)))
         if ends is None:
             return Response(content, media_type="application/json")
         headers = {"Inference-Header-Content-Length": str(ends)}
@@ -114,7 +115,7 @@ class Endpoints:
 
     async def check(self, _: Request) -> Response:
         """The self-test of the file, run now."""
-        passed, said = await asyncio.get_running_loop().run_in_executor(self._readers, self._service.selfcheck)
+        passed, said = await self._aside(self._service.selfcheck)
         return JSONResponse({"passed": passed, "text": said}, 200 if passed else 503)
 
     async def figures(self, _: Request) -> Response:
@@ -124,6 +125,10 @@ class Endpoints:
     async def described(self, _: Request) -> Response:
         """OpenAPI."""
         return JSONResponse(document(self._service.name, self._limits, locked=self._service.token is not None))
+
+    async def _aside(self, work: Callable[..., Found], *given: Any) -> Found:
+        """What takes long in a thread, so that other requests are answered meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *given)
 
     async def _body(self, request: Request) -> bytes:
         try:
@@ -185,6 +190,7 @@ def _ways(service: Service, ends: Endpoints) -> tuple[Way, Way, Way]:
                 response = await handler(request)
             except Refused as refused:
                 response = refusal(refused)
+            _mark_last(response, draining=ends.draining)
             _noted(request, response.status_code, time.monotonic() - began)
             return response
 
@@ -215,6 +221,16 @@ def _ways(service: Service, ends: Endpoints) -> tuple[Way, Way, Way]:
         service.log({"method": request.method, "route": route, "status": status, "seconds": round(seconds, 4)})
 
     return opened, locked, worked
+
+
+def _mark_last(response: Response, *, draining: bool) -> None:
+    """Where the service is about to stop, say in the answer that its connection ends with it.
+
+    Requests that were under way when the signal came are among those; a client that is not told sends its next one into
+    a connection that is being closed.
+    """
+    if draining:
+        response.headers["Connection"] = "close"
 
 
 async def _unknown(_: Request, error: Exception) -> Response:

@@ -29,30 +29,31 @@ class _Waiting:
 
 
 class Batcher:
-    """One batch is in the network at a time; meanwhile those that come wait for the next.
+    """Each lane of the predictor has one batch at a time; meanwhile those that come wait for the next.
 
-    A batch is sent when it is full, when no other request is under way that could join it, or when its first photo has
-    waited for `limits.wait`. Between `start` and `stop` it runs in the event loop of its caller.
+    A batch is sent when it is full, when it has its share of the requests under way, or when its first photo has waited
+    for `limits.wait`. Between `start` and `stop` it runs in the event loop of its caller.
     """
 
     def __init__(self, predictor: AbstractPredictor, limits: Limits, measures: Measures) -> None:
         self._predictor, self._limits, self._measures = predictor, limits, measures
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
-        self._worker = ThreadPoolExecutor(1, "network")
-        self._loop: asyncio.Task[None] | None = None
+        self._workers = ThreadPoolExecutor(predictor.lanes, "network")
+        self._lanes: list[asyncio.Task[None]] = []
         self._inside = 0
         self._pace = 0.1  # seconds a request, as a first guess
 
     def start(self) -> None:
         """Begin to take photos from the queue."""
-        self._loop = asyncio.get_running_loop().create_task(self._run())
+        loop = asyncio.get_running_loop()
+        self._lanes = [loop.create_task(self._run()) for _ in range(self._predictor.lanes)]
 
     async def stop(self) -> None:
         """Stop; what still waits is cancelled."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait([self._loop])
-        self._worker.shutdown()
+        for lane in self._lanes:
+            lane.cancel()
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+        self._workers.shutdown()
 
     @asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
@@ -91,7 +92,7 @@ class Batcher:
     async def _gathered(self) -> list[_Waiting]:
         batch = [await self._queue.get()]
         until = asyncio.get_running_loop().time() + self._limits.wait
-        while len(batch) < self._limits.batch and (self._inside > len(batch) or not self._queue.empty()):
+        while len(batch) < min(self._limits.batch, self._share(len(batch))):
             try:
                 async with asyncio.timeout_at(until):
                     batch.append(await self._queue.get())
@@ -99,10 +100,14 @@ class Batcher:
                 break
         return batch
 
+    def _share(self, taken: int) -> int:
+        """How many photos a batch should have, of which so many are taken, if every lane is to have as many."""
+        return math.ceil(max(self._inside, taken + self._queue.qsize()) / self._predictor.lanes)
+
     async def _answer(self, batch: Sequence[_Waiting]) -> None:
         began = time.monotonic()
         loop = asyncio.get_running_loop()
-        found: asyncio.Future[Any] = loop.run_in_executor(self._worker, self._predictor, [one.photo for one in batch])
+        found: asyncio.Future[Any] = loop.run_in_executor(self._workers, self._predictor, [one.photo for one in batch])
         await asyncio.wait([found])
         self._measures.network.observe(time.monotonic() - began)
         self._measures.batch.observe(len(batch))

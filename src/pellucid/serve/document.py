@@ -21,12 +21,13 @@ TENSOR: dict[str, Any] = {
         "parameters": {"type": "object"},
     },
 }
+SIDE = {"type": "integer", "minimum": 1}
 INPUT = TENSOR | {
     "properties": TENSOR["properties"]
     | {
         "name": {"const": "images"},
         "datatype": {"const": "UINT8"},
-        "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 4, "maxItems": 4},
+        "shape": {"type": "array", "prefixItems": [SIDE, SIDE, SIDE, {"const": 3}], "minItems": 4, "maxItems": 4},
     }
 }
 REFUSALS = {
@@ -34,7 +35,7 @@ REFUSALS = {
     401: "no token, or another",
     404: "no such model",
     408: "the body came too slowly",
-    413: "too many bytes or pixels",
+    413: "too many bytes, photos or pixels",
     422: "no image that can be read",
     429: "too many requests at once",
     503: "no answer in time, or about to stop",
@@ -69,8 +70,8 @@ def document(name: str, limits: Limits, *, locked: bool) -> dict[str, Any]:
 
 def _limits_said(limits: Limits) -> str:
     return (
-        f"Bodies of at most {limits.body:,} bytes, photos of at most {limits.pixels:,} pixels, {limits.queue} requests "
-        f"at once, {limits.seconds:g} seconds for each."
+        f"Bodies of at most {limits.body:,} bytes, at most {limits.photos} photos of {limits.pixels:,} pixels in all, "
+        f"{limits.queue} requests at once, {limits.seconds:g} seconds for each."
     )
 
 

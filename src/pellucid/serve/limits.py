@@ -12,11 +12,13 @@ __all__ = ["Limits", "Refused", "body_of", "check_host", "check_token", "refusal
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`body` in bytes, `pixels` of a request in all, `queue` requests at once, `seconds` for a whole request and
-    `receive` for its body; `batch` photos go through the network together, for which the first waits `wait` seconds.
+    """`body` in bytes, `photos` and their `pixels` of a request in all, `queue` requests at once, `seconds` for a whole
+    request and `receive` for its body; `batch` photos go through the network together, for which the first waits `wait`
+    seconds.
     """
 
     body: int = 16 << 20
+    photos: int = 64
     pixels: int = 50_000_000
     queue: int = 64
     seconds: float = 30.0

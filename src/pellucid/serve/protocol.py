@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from pellucid.predictions.base import AbstractPostprocess, AbstractPrediction
-from pellucid.serve.limits import Refused
+from pellucid.serve.limits import Limits, Refused
 
 __all__ = ["DATATYPES", "INPUT", "Infer", "answered", "outputs_of", "read_infer", "stacked"]
 
@@ -34,15 +34,17 @@ class Infer:
     all_raw: bool
 
 
-def read_infer(body: bytes, json_length: str | None, most_pixels: int) -> Infer:
-    """The request of a body; refused with 400 where it is not one."""
+def read_infer(body: bytes, json_length: str | None, limits: Limits) -> Infer:
+    """The request of a body; refused with 400 where it is not one, with 413 where it asks for too much."""
     told, raw = _parts(body, json_length)
     values = _json(told)
     outputs = _objects(values, "outputs")
     names = tuple(str(_named(output)) for output in outputs)
+    if len(set(names)) != len(names):
+        raise Refused(400, "An output is asked for twice.")
     binary = frozenset(name for name, one in zip(names, outputs, strict=True) if _flag(one, "binary_data"))
     every = _flag(values, "binary_data_output")
-    return Infer(str(values.get("id", "")), _images(values, raw, most_pixels), names, binary, every)
+    return Infer(str(values.get("id", "")), _images(values, raw, limits), names, binary, every)
 
 
 def _parts(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
@@ -82,26 +84,28 @@ def _flag(owner: Mapping[str, Any], name: str) -> bool:
     return isinstance(parameters, dict) and parameters.get(name) is True
 
 
-def _images(values: Mapping[str, Any], raw: bytes, most_pixels: int) -> UInt8[ndarray, "n h w 3"]:
+def _images(values: Mapping[str, Any], raw: bytes, limits: Limits) -> UInt8[ndarray, "n h w 3"]:
     inputs = _objects(values, "inputs")
     if len(inputs) != 1 or _named(inputs[0]) != INPUT:
         raise Refused(400, f"There is one input, `{INPUT}`; the request has {[_named(one) for one in inputs]}.")
     one = inputs[0]
     if one.get("datatype") != "UINT8":
         raise Refused(400, f"`{INPUT}` has datatype {one.get('datatype')!r}; it must be UINT8, values from 0 to 255.")
-    shape = _shape(one.get("shape"), most_pixels)
+    shape = _shape(one.get("shape"), limits)
     parameters = one.get("parameters") or {}
     if isinstance(parameters, dict) and "binary_data_size" in parameters:
         return _from_bytes(raw, parameters["binary_data_size"], shape)
     return _from_list(one.get("data"), shape)
 
 
-def _shape(shape: Any, most_pixels: int) -> tuple[int, int, int, int]:
+def _shape(shape: Any, limits: Limits) -> tuple[int, int, int, int]:
     whole = isinstance(shape, list) and all(type(side) is int for side in shape)
     if not whole or len(shape) != 4 or min(shape) < 1 or shape[3] != 3:
         raise Refused(400, f"`{INPUT}` has shape {shape}; it must be [N, H, W, 3].")
-    if math.prod(shape[:3]) > most_pixels:
-        raise Refused(413, f"`{INPUT}` has {math.prod(shape[:3]):,} pixels; this service takes {most_pixels:,}.")
+    if shape[0] > limits.photos:
+        raise Refused(413, f"`{INPUT}` has {shape[0]:,} photos; this service takes {limits.photos:,} at once.")
+    if math.prod(shape[:3]) > limits.pixels:
+        raise Refused(413, f"`{INPUT}` has {math.prod(shape[:3]):,} pixels; this service takes {limits.pixels:,}.")
     return (shape[0], shape[1], shape[2], shape[3])
 
 

@@ -68,8 +68,6 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
             return
         self._endpoints.draining = True
-        self.config.headers.append(("Connection", "close"))
-        self.server_state.default_headers.append((b"connection", b"close"))
         loop = asyncio.get_running_loop()
         self._drain = loop.call_later(DRAIN_SECONDS, super().handle_exit, sig, frame)
 

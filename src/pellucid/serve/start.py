@@ -5,15 +5,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pellucid.cores import usable_cores
 from pellucid.errors import UsageError
 
 __all__ = ["start"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+MOST_LANES = 8
+"""As in `pellucid predict` of many photos: each holds photos and a network's activations."""
 
 
 def start(
     file: str,
+    engine: str | None,
     address: tuple[str, int],
     token_file: str | None,
     limits: Mapping[str, Any],
@@ -35,9 +39,7 @@ def start(
 
     _check(limits)
     token = None if token_file is None else _token(Path(token_file))
-    predictor = load(file)
-    path = Path(file)
-    name = path.parent.name if path.stem == "model" and path.parent.name else path.stem
+    predictor = load(file, engine=engine, lanes=min(MOST_LANES, usable_cores()))
 
     def selfcheck() -> tuple[bool, str]:
         return _intact(file)
@@ -47,7 +49,17 @@ def start(
         hosts = frozenset(f"{one}:{port}" for one in LOOPBACK) if host in LOOPBACK else frozenset[str]()
         told = log_line if log else _silent
         started(f"http://{host}:{port}/")
-        run(Service(name, predictor, selfcheck, Limits(**limits), token, hosts, told), listener)
+        run(Service(_name(Path(file)), predictor, selfcheck, Limits(**limits), token, hosts, told), listener)
+
+
+def _name(path: Path) -> str:
+    """The file's own; of one that is called `model`, that of its folder, which in a repository holds versions."""
+    if path.stem != "model":
+        return path.stem
+    folder = path.parent
+    if (folder.parent / "config.pbtxt").is_file():
+        folder = folder.parent
+    return folder.name or path.stem
 
 
 def _check(limits: Mapping[str, Any]) -> None:

@@ -12,11 +12,14 @@ from pellucid.verbs.demo import demo
 from pellucid.verbs.evaluate import evaluate
 from pellucid.verbs.explain import explain
 from pellucid.verbs.export import export
+from pellucid.verbs.field import field
 from pellucid.verbs.filter import filter_
+from pellucid.verbs.health import health
 from pellucid.verbs.importing import import_
 from pellucid.verbs.predict import predict
 from pellucid.verbs.serve import serve
 from pellucid.verbs.studio import studio
+from pellucid.verbs.terms import terms
 from pellucid.verbs.train import train
 from pellucid.verbs.verify import verify
 
@@ -29,7 +32,10 @@ VERBS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "predict": predict,
     "explain": explain,
+    "terms": terms,
+    "field": field,
     "cost": cost,
+    "health": health,
     "import": import_,
     "export": export,
     "verify": verify,
