@@ -47,6 +47,8 @@ class TrainConfig:
     """Images a step. Derived from the model and the number of images."""
     accumulate: int = 1
     """Micro-batches a step; each holds batch / accumulate images."""
+    sync_batch_norm: bool = False
+    """With several ranks on GPUs: batch norms see the images of all of them, not only their own."""
     weights: str | None = None
     """Start from these weights: a model file or a published name (resnet18-imagenet)."""
     freeze: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from pellucid.models.base import AbstractModel
 from pellucid.network import Predictor
 from pellucid.prediction import load
 from pellucid.preprocess import Preprocess
+from pellucid.ranks import ALONE, Ranks
 from pellucid.runtime.predictor import ExportedPredictor
 from pellucid.tasks.base import AbstractMetric, AbstractTask, Scores
 from pellucid.tiling import decoded
@@ -76,17 +77,18 @@ def evaluate(
     split: str = "test",
     format: str | None = None,
     against: str | Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> Evaluation:
     """Judge a model file or an exported file on a split, in the model's own preprocessing; a model file in fp32.
 
     `format` names the data's format where it cannot be told. Splits that the data does not have are cut as the model's
     own training cut them, so that no image it learnt from is in its test. `against` is a second model, compared image
-    by image on the same split.
+    by image on the same split. Several `ranks` judge some of the images each.
     """
     predictor = load(model) if isinstance(model, str | Path) else model
     dataset = data if isinstance(data, Dataset) else open_dataset(data, format, **cut_of(predictor))
-    judged = judge(predictor, dataset, split)
-    comparison = None if against is None else _compare(judged, _rival(load(against), predictor, dataset, split))
+    judged = judge(predictor, dataset, split, ranks=ranks)
+    comparison = None if against is None else _compare(judged, _rival(load(against), predictor, dataset, split, ranks))
     return evaluation_of(dataset.task, split, judged, comparison)
 
 
@@ -97,17 +99,19 @@ def cut_of(predictor: Judgeable) -> dict[str, Any]:
     return {name: trained[saved] for name, saved in names.items() if saved in trained}
 
 
-def _rival(other: Judgeable, predictor: Judgeable, dataset: Dataset, split: str) -> Judged:
+def _rival(other: Judgeable, predictor: Judgeable, dataset: Dataset, split: str, ranks: Ranks) -> Judged:
     cut = cut_of(other)
     if dataset.made and cut and cut != cut_of(predictor):
         raise UsageError(
             f"The two models were trained on other cuts of the data ({cut} and {cut_of(predictor)}), so one has "
             f"learnt from images of the other's {split} split. Compare them on data with a split of its own."
         )
-    return judge(other, dataset, split)
+    return judge(other, dataset, split, ranks=ranks)
 
 
-def judge(predictor: Judgeable, dataset: Dataset, split: str, *, cap: int | None = None) -> Judged:
+def judge(
+    predictor: Judgeable, dataset: Dataset, split: str, *, cap: int | None = None, ranks: Ranks = ALONE
+) -> Judged:
     """Run a model over a split, in its own preprocessing, in torch in fp32; `cap` is that of `decode`."""
     if dataset.task != predictor.manifest.task:
         raise UsageError(
@@ -116,13 +120,14 @@ def judge(predictor: Judgeable, dataset: Dataset, split: str, *, cap: int | None
     task = _task(predictor)
     dataset = match_classes(dataset, task)
     preprocess = predictor.manifest.preprocess
-    images = decode(dataset, split, preprocess, dataset.digests(), cap=cap)
+    with ranks.main_first():
+        images = decode(dataset, split, preprocess, dataset.digests(), cap=cap)
     if not images.records:
         raise DataError(f"No image of the {split!r} split of {dataset.root} can be read. See `pellucid check`.")
     loader = Loader(images, task)
     if isinstance(predictor, Predictor):
-        return Judged(measure(predictor.model, task, loader, preprocess, "fp32"), images)
-    return Judged(_measure_exported(predictor, task, loader), images)
+        return Judged(measure(predictor.model, task, loader, preprocess, "fp32", ranks=ranks), images)
+    return Judged(_measure_exported(predictor, task, loader, ranks), images)
 
 
 def _task(predictor: Judgeable) -> AbstractTask:
@@ -133,12 +138,12 @@ def _task(predictor: Judgeable) -> AbstractTask:
     return task
 
 
-def _measure_exported(predictor: ExportedPredictor, task: AbstractTask, loader: Loader) -> AbstractMetric:
+def _measure_exported(predictor: ExportedPredictor, task: AbstractTask, loader: Loader, ranks: Ranks) -> AbstractMetric:
     metric = task.metric()
-    for batch in loader.in_order():
+    for batch in loader.in_order(ranks.rank, ranks.count):
         found = predictor.decoded(batch.images.permute(0, 2, 3, 1).contiguous().numpy())
         metric.add({name: torch.from_numpy(value) for name, value in found.items()}, batch.targets)
-    return metric
+    return _joined(metric, task.metric(), ranks)
 
 
 def evaluation_of(task: str, split: str, judged: Judged, comparison: dict[str, Any] | None = None) -> Evaluation:
@@ -154,13 +159,27 @@ def measure(
     precision: str | None,
     *,
     brief: bool = False,
+    ranks: Ranks = ALONE,
 ) -> AbstractMetric:
-    """The task's metric over every image of a loader; a `brief` one knows its headline and no more."""
+    """The task's metric over every image of a loader; a `brief` one knows its headline and no more.
+
+    Several `ranks` judge some each, and all have the rows of all.
+    """
     metric = task.suited(model).metric(brief=brief)
     model.eval()
-    for batch in loader.in_order():
+    for batch in loader.in_order(ranks.rank, ranks.count):
         metric.add(decoded(model, task, preprocess, batch.images, precision), batch.targets)
-    return metric
+    return _joined(metric, task.suited(model).metric(brief=brief), ranks)
+
+
+def _joined(own: AbstractMetric, empty: AbstractMetric, ranks: Ranks) -> AbstractMetric:
+    """With the rows of all ranks, in the order of the images."""
+    if ranks.count == 1:
+        return own
+    for rows in ranks.gathered(own.rows()):
+        if rows:
+            empty.add_rows(rows)
+    return empty
 
 
 def match_classes(dataset: Dataset, task: AbstractTask) -> Dataset:

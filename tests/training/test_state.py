@@ -22,7 +22,7 @@ def begun(optimizer: str, *, averaged: bool = True, device: str = "cpu", seed: i
     momentum = {} if optimizer == "adamw" else {"momentum": 0.9}
     settings = TrainConfig(optimizer=optimizer, lr=0.01, weight_decay=0.01, **momentum)
     mean = copy.deepcopy(model) if averaged else None
-    return Progress(model, mean, make_optimizers(model, settings), steps=100)
+    return Progress(model, model, mean, make_optimizers(model, settings), steps=100)
 
 
 def go_on(progress: Progress, steps: int) -> None:

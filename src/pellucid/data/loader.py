@@ -58,26 +58,36 @@ class Loader:
         """Images in the split."""
         return len(self.decoded.records)
 
-    def at(self, step: int) -> Batch:
-        """The training batch of a step, counted from 0."""
-        stream = range(step * self.batch, (step + 1) * self.batch)
+    def at(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
+        """The training batch of a step, counted from 0; of several ranks, the part of one of them."""
+        share = self.batch // ranks
+        stream = range(step * self.batch + rank * share, step * self.batch + (rank + 1) * share)
         positions = [int(self._permutation(place // len(self))[place % len(self)]) for place in stream]
         if self.decoded.preprocess.one_size:
             return self._batch(positions, self.decoded.pixels.take(positions), None)
-        generator = np.random.Generator(np.random.PCG64(random_seed(self.seed, 4, step)))
+        generator = np.random.Generator(np.random.PCG64(random_seed(self.seed, 4, step, *([rank] if rank else []))))
         size = self.decoded.preprocess.size
         return self._stacked(
             positions,
             [_piece(self.decoded.pixels.one(position), size, self.zoom, generator) for position in positions],
         )
 
-    def in_order(self) -> Iterator[Batch]:
-        """Every image once, in the order of the split; neighbours of one size come together."""
+    def in_order(self, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
+        """Every image once, in the order of the split; of several ranks, the batches of one of them.
+
+        Who judges how many of them changes no batch, and so no bit of what is found.
+        """
+        groups = list(self._groups())
+        for group in groups[len(groups) * rank // ranks : len(groups) * (rank + 1) // ranks]:
+            yield self._whole(group)
+
+    def _groups(self) -> Iterator[list[int]]:
+        """Neighbours of one size, no more than may be judged at once."""
         for shape, positions in groupby(range(len(self)), self._shape):
             group = list(positions)
             most = max(1, min(MOST_JUDGED, PIXELS_JUDGED // math.prod(shape[0])))
             for start in range(0, len(group), most):
-                yield self._whole(group[start : start + most])
+                yield group[start : start + most]
 
     def _shape(self, position: int) -> tuple[tuple[int, int], ...]:
         frame = self.decoded.frames([position])[0]

@@ -45,6 +45,14 @@ class AbstractMetric(ABC):
         """Take in one batch of decoded outputs with the targets from `collate`."""
 
     @abstractmethod
+    def rows(self) -> dict[str, ndarray]:
+        """All that was taken in, as arrays that `add_rows` of another metric takes in; nothing where nothing was."""
+
+    @abstractmethod
+    def add_rows(self, rows: Mapping[str, ndarray]) -> None:
+        """Take in what another metric of the same kind has, behind what is there."""
+
+    @abstractmethod
     def headline(self) -> tuple[str, float]:
         """The figure by which training chooses its best model: (name, value), higher is better."""
 

@@ -1,7 +1,8 @@
 """The figures of detection, from detections and objects of each image; and how they are shown."""
 
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -61,6 +62,18 @@ class BoxMetric(AbstractMetric):
         pairs = list(zip(detections, map(_objects, targets), strict=True))
         self._detections += [one for one, _ in pairs]
         self._objects += [one for _, one in pairs]
+        self._evidence = None
+
+    def rows(self) -> dict[str, ndarray]:
+        """The boxes of all images one behind the other, and how many each has."""
+        if not self._objects:
+            return {}
+        return _column("found", self._detections) | _column("there", self._objects)
+
+    def add_rows(self, rows: Mapping[str, ndarray]) -> None:
+        """Take in what `rows` of another metric gave."""
+        self._detections += [Detections(**row) for row in _split(rows, "found")]
+        self._objects += [Objects(**row) for row in _split(rows, "there")]
         self._evidence = None
 
     def headline(self) -> tuple[str, float]:
@@ -252,6 +265,21 @@ class _Evidence:
     def confusion(self) -> ndarray:
         """Objects by what is found there, at that threshold."""
         return box_errors.confusion_with_background(self.judged, self.pairs, self.matches, self.least)
+
+
+def _column(prefix: str, images: Sequence[Detections] | Sequence[Objects]) -> dict[str, ndarray]:
+    """Their fields as `prefix/…`, one behind the other, and as `prefix` how many rows each image has."""
+    names = [field.name for field in dataclasses.fields(images[0])]
+    columns = {f"{prefix}/{name}": np.concatenate([getattr(one, name) for one in images]) for name in names}
+    return {prefix: np.array([len(one.labels) for one in images], np.int64), **columns}
+
+
+def _split(rows: Mapping[str, ndarray], prefix: str) -> Iterator[dict[str, ndarray]]:
+    """The fields of each image again."""
+    names = [name for name in rows if name.startswith(f"{prefix}/")]
+    columns = [np.split(rows[name], np.cumsum(rows[prefix])[:-1]) for name in names]
+    for parts in zip(*columns, strict=True):
+        yield {name.partition("/")[2]: part for name, part in zip(names, parts, strict=True)}
 
 
 def _objects(boxes: Boxes) -> Objects:

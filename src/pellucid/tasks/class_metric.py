@@ -1,7 +1,7 @@
 """The figures of classification, from logits and labels of each image; and how they are shown."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,14 @@ class ClassMetric(AbstractMetric):
                 "The weights or the images fed to it are damaged."
             )
         self._parts.append(_Rows.of(logits, targets.detach().cpu().numpy().astype(np.int64)))
+
+    def rows(self) -> dict[str, ndarray]:
+        """One row an image of everything that is kept."""
+        return dataclasses.asdict(self._rows()) if self._parts else {}
+
+    def add_rows(self, rows: Mapping[str, ndarray]) -> None:
+        """Take in what `rows` of another metric gave."""
+        self._parts.append(_Rows(**rows))
 
     def headline(self) -> tuple[str, float]:
         """The share of images whose greatest logit is the label's."""

@@ -1,6 +1,6 @@
 """The figures of segmentation, from counts of each image; and how they are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,20 @@ class MaskMetric(AbstractMetric):
         if not self._brief:
             self._boundaries.append(boundary_counts(labels, target, len(self.classes)))
             self._contours += contour_counts(labels, target)
+
+    def rows(self) -> dict[str, ndarray]:
+        """Counts by image, and the sums over them of what is only kept as a sum."""
+        if not self._regions:
+            return {}
+        rows = {"confusion": self._confusion, "contours": self._contours, "regions": np.stack(self._regions)}
+        return rows if self._brief else {**rows, "boundaries": np.stack(self._boundaries)}
+
+    def add_rows(self, rows: Mapping[str, ndarray]) -> None:
+        """Take in what `rows` of another metric gave."""
+        self._confusion += rows["confusion"]
+        self._contours += rows["contours"]
+        self._regions += list(rows["regions"])
+        self._boundaries += list(rows.get("boundaries", ()))
 
     def headline(self) -> tuple[str, float]:
         """Mean IoU over all pixels of all images."""

@@ -29,16 +29,19 @@ HISTORY_ROWS = 500
 def finish(run: Prepared) -> dict[str, Any]:
     """Judge the model file of a trained run on its splits; write metrics, model and report; give the metrics.
 
-    metrics.json is written last: where it stands, the run is finished.
+    metrics.json is written last: where it stands, the run is finished. Several ranks judge together, and the first one
+    writes.
     """
     folder = run.folder
     predictor = load_predictor(folder.model, device=str(run.device))
     judged: dict[str, Judged] = {}
     for split in ("val", "test"):
         if run.dataset.splits.get(split):
-            judged[split] = judge(predictor, run.dataset, split, cap=cache_cap(run.plan.settings))
+            judged[split] = judge(predictor, run.dataset, split, cap=cache_cap(run.plan.settings), ranks=run.ranks)
             predictor = _taught(predictor, judged["val"]) if split == "val" else predictor
     metrics = {name: evaluation_of(run.dataset.task, name, found).to_json() for name, found in judged.items()}
+    if not run.ranks.main:
+        return metrics
     summary = {name: {**row["metrics"], "count": row["count"]} for name, row in metrics.items()}
     save_model(folder.model, predictor.model, dataclasses.replace(predictor.manifest, metrics=summary))
     write_report(folder.report, _summary(run, predictor, judged, metrics))

@@ -86,9 +86,13 @@ class RunFolder:
             raise UsageError(
                 f"{self.path} holds a run that was {state}. Add --resume to go on with it, or choose another --out."
             )
-        saved: dict[str, Any] = json.loads(self.config.read_text())
+        saved = self.saved()
         _refuse_other_settings(self.path, settings, TrainConfig.from_json(saved["asked"]))
         return saved
+
+    def saved(self) -> dict[str, Any]:
+        """What config.json says."""
+        return dict(json.loads(self.config.read_text()))
 
     def _sweep(self) -> None:
         """Remove what a killed run was about to write: our drafts, and those that safetensors makes of them."""

@@ -17,6 +17,7 @@ from pellucid.data.loader import Loader, random_seed
 from pellucid.errors import NonFiniteError, UsageError
 from pellucid.evaluation import measure
 from pellucid.models.base import AbstractModel
+from pellucid.ranks import ALONE, Ranks
 from pellucid.tasks.base import AbstractTask
 from pellucid.training.events import Evaluated, Event, Finished, Replanned, Saved, Started, Stepped, Stopped
 from pellucid.training.optim import make_optimizers, rate_factor, set_rate
@@ -53,30 +54,35 @@ def fit(
     device: torch.device | None = None,
     checkpoint: Path | None = None,
     stop: Callable[[], str] = never,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Event]:
     """Train `model` in place and yield what happens; goes on from `checkpoint` where that file exists.
 
     `stop` is asked before every step; what it answers is the reason to stop, and the run is saved first. At an
     `Evaluated` event and after the last one, the model given holds the weights that were judged: the averaged ones
     where there are any.
+
+    Several `ranks` train together: each takes its part of every batch, all hear the same events, and the first one
+    saves.
     """
     device = device or torch.device("cpu")
-    progress = _begin(model, plan, device)
+    progress = _begin(model, plan, device, ranks)
     if checkpoint is not None and checkpoint.exists():
         load_progress(checkpoint, progress)
+    checkpoint = checkpoint if ranks.main else None
     clock = _Clock(progress.elapsed)
     yield Started(progress.step, progress.steps, len(train), sum(weight.numel() for weight in model.parameters()))
 
     while not (reason := _finished(progress, plan)):
-        if asked := stop():
+        if asked := _asked(stop, ranks):
             yield from _save(checkpoint, progress)
             yield Stopped(progress.step, asked)
             return
-        yield _step(progress, task, train, plan, device, checkpoint)
+        yield _step(progress, task, train, plan, device, checkpoint, ranks)
         progress.elapsed = clock.elapsed()
-        yield from _replan(progress, plan, clock)
+        yield from _replan(progress, plan, clock, ranks)
         if val is not None and _evaluation_due(progress, train, plan):
-            yield _evaluate(progress, task, train, val, plan, device)
+            yield _evaluate(progress, task, train, val, plan, device, ranks)
             progress.elapsed = clock.elapsed()
         if clock.since_save() >= plan.settings.save_seconds:
             yield from _save(checkpoint, progress)
@@ -123,14 +129,22 @@ class _Clock:
         return self._pace
 
 
-def _begin(model: AbstractModel, plan: Plan, device: torch.device) -> Progress:
+def _asked(stop: Callable[[], str], ranks: Ranks) -> str:
+    """Why to stop, which all ranks do when one of them is asked to."""
+    reason = stop()
+    return reason or ("another rank was asked to" if ranks.greatest(bool(reason)) else "")
+
+
+def _begin(model: AbstractModel, plan: Plan, device: torch.device, ranks: Ranks) -> Progress:
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     _freeze(model, plan.settings.freeze)
     _set_training(model)
+    if plan.settings.sync_batch_norm:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     averaged = None
     if plan.settings.ema:
         averaged, model = model, copy.deepcopy(model)
-    return Progress(model, averaged, make_optimizers(model, plan.settings), plan.steps)
+    return Progress(model, ranks.parallel(model), averaged, make_optimizers(model, plan.settings), plan.steps)
 
 
 def _freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
@@ -169,17 +183,19 @@ def _step(
     plan: Plan,
     device: torch.device,
     checkpoint: Path | None,
+    ranks: Ranks,
 ) -> Stepped:
     settings, start = plan.settings, time.perf_counter()
-    generator = torch.Generator().manual_seed(random_seed(settings.seed, 2, progress.step))
-    torch.manual_seed(random_seed(settings.seed, 3, progress.step))  # dropout draws from the global generator
-    batch = train.at(progress.step)
+    place = (progress.step, ranks.rank) if ranks.rank else (progress.step,)
+    generator = torch.Generator().manual_seed(random_seed(settings.seed, 2, *place))
+    torch.manual_seed(random_seed(settings.seed, 3, *place))  # dropout draws from the global generator
+    batch = train.at(progress.step, ranks.rank, ranks.count)
     images, targets = augmented(batch, task, plan, generator, device, progress.step / progress.steps)
     rate = set_rate(progress.optimizers, rate_factor(progress.step, progress.steps, settings))
     if not progress.model.training:
         _set_training(progress.model)
     statistics = [buffer.clone() for buffer in progress.model.buffers()]
-    losses = backward(progress.model, images, targets, plan)
+    losses = backward(progress.model, images, targets, plan, ranks, progress.network)
     norm = gradient_norm(progress.model, settings.clip)
     try:
         refuse_non_finite(progress.model, losses, norm, images, plan)
@@ -198,7 +214,7 @@ def _step(
     progress.step += 1
     if progress.averaged is not None:
         average_into(progress.averages, progress.tensors, _decay(settings.ema or 0.0, progress.step))
-    speed = len(batch.positions) / (time.perf_counter() - start)
+    speed = train.batch / (time.perf_counter() - start)
     epoch = progress.step * train.batch / len(train)
     return Stepped(progress.step, progress.steps, epoch, losses, rate, norm, speed)
 
@@ -217,10 +233,17 @@ def _evaluation_due(progress: Progress, train: Loader, plan: Plan) -> bool:
 
 
 def _evaluate(
-    progress: Progress, task: AbstractTask, train: Loader, val: Loader, plan: Plan, device: torch.device
+    progress: Progress,
+    task: AbstractTask,
+    train: Loader,
+    val: Loader,
+    plan: Plan,
+    device: torch.device,
+    ranks: Ranks,
 ) -> Evaluated:
+    ranks.align(progress.judged)  # the first one's statistics are those that count
     try:
-        metric = measure(progress.judged, task, val, plan.preprocess, plan.settings.precision, brief=True)
+        metric = measure(progress.judged, task, val, plan.preprocess, plan.settings.precision, brief=True, ranks=ranks)
     except NonFiniteError as error:
         images = plan.preprocess.normalise(next(val.in_order()).images.to(device))
         layer = first_wrong_layer(progress.judged, images, plan)
@@ -238,15 +261,14 @@ def _evaluate(
     return Evaluated(progress.step, epoch, name, value, best)
 
 
-def _replan(progress: Progress, plan: Plan, clock: _Clock) -> Iterator[Replanned]:
+def _replan(progress: Progress, plan: Plan, clock: _Clock, ranks: Ranks) -> Iterator[Replanned]:
     """Change the number of steps so that the run ends with its minutes, at the pace of late."""
     if plan.seconds is None or progress.step >= progress.steps:
         return
     left = plan.seconds - progress.elapsed
     pace = clock.pace(progress.step, left)
-    if left > 0 and pace is None:
-        return
     steps = progress.step + max(0, int(left * (pace or 0.0)))
+    steps = ranks.of_main(progress.steps if left > 0 and pace is None else steps)
     if abs(steps - progress.steps) > 0.02 * (progress.steps - progress.step):
         progress.steps = steps
         yield Replanned(progress.step, steps)

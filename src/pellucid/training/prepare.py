@@ -13,7 +13,6 @@ import torch
 from pellucid.catalog import find
 from pellucid.checkpoint import versions
 from pellucid.config import TrainConfig
-from pellucid.cores import usable_cores
 from pellucid.data.cache import Decoded, decode
 from pellucid.data.dataset import Dataset, open_dataset
 from pellucid.data.ledger import Ledger
@@ -23,6 +22,7 @@ from pellucid.files import write_atomic
 from pellucid.machine import best_device, describe, keep_memory
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
+from pellucid.ranks import Ranks
 from pellucid.tasks.base import AbstractTask
 from pellucid.training.budget import measure_rate
 from pellucid.training.design import Draft, draft, settle, with_statistics
@@ -60,6 +60,7 @@ class Prepared:
     train: Loader
     val: Loader | None
     device: torch.device
+    ranks: Ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,18 @@ class _Source:
 
 
 def prepare(
-    data: str | Path, folder: RunFolder, asked: TrainConfig, saved: Mapping[str, Any] | None, say: Say
+    data: str | Path,
+    folder: RunFolder,
+    asked: TrainConfig,
+    saved: Mapping[str, Any] | None,
+    say: Say,
+    ranks: Ranks,
 ) -> Prepared:
     """Read the data, choose or take up the plan, and write config.json and ledger.jsonl."""
     began = time.monotonic()
     keep_memory()
     settings = asked if saved is None else TrainConfig.from_json(saved["plan"]["settings"])
-    torch.set_num_threads(settings.threads or usable_cores())
+    torch.set_num_threads(settings.threads or ranks.cores())
     device = best_device(settings.device)
     dataset = open_dataset(data, settings.format, seed=settings.split_seed, val=settings.val, test=settings.test)
     task: AbstractTask = find("TASKS", dataset.task)(dataset.classes)
@@ -100,6 +106,7 @@ def prepare(
     else:
         _compare(saved, digest, device, say)
         plan, architecture = Plan.from_json(saved["plan"]), saved["architecture"]
+    _divide(plan.settings, ranks, device, say)
     splits = {name: source.decoded(name, plan.preprocess) for name, records in dataset.splits.items() if records}
     ledger = _complete(dataset.ledger, splits)
     _say_refused(ledger, say)
@@ -131,7 +138,25 @@ def prepare(
     if "val" in splits and splits["val"].records:
         val = Loader(splits["val"], task)
     dataset = dataclasses.replace(dataset, ledger=ledger)
-    return Prepared(folder, dataset, splits, digest, task, plan, architecture, origin, train, val, device)
+    return Prepared(folder, dataset, splits, digest, task, plan, architecture, origin, train, val, device, ranks)
+
+
+def _divide(settings: TrainConfig, ranks: Ranks, device: torch.device, say: Say) -> None:
+    """Say what each rank does; refuse what cannot be divided."""
+    if settings.sync_batch_norm and (ranks.count == 1 or device.type != "cuda"):
+        raise UsageError("--sync-batch-norm is for several ranks on GPUs. Leave it out.")
+    if ranks.count == 1:
+        return
+    batch, parts = settings.batch or 1, ranks.count * settings.accumulate
+    if batch % parts:
+        raise UsageError(
+            f"A batch of {batch} images over {ranks.count} ranks, in {settings.accumulate} parts each: it must be a "
+            f"multiple of {parts}. Give --batch {max(1, round(batch / parts)) * parts}."
+        )
+    say(
+        f"{ranks.count} ranks: of every {batch} images each takes {batch // ranks.count}, and gradients are averaged; "
+        "rates and steps are those of one rank with that batch"
+    )
 
 
 def cache_cap(settings: TrainConfig) -> int | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pellucid.checkpoint import load_tensors, save_tensors
@@ -19,11 +19,13 @@ __all__ = ["Progress", "load_progress", "save_progress"]
 class Progress:
     """All that changes in a run, and so all that a checkpoint holds.
 
-    `elapsed` is seconds spent so far, `best` the highest validation figure, `behind` the evaluations since.
+    `network` is what is called in place of the model, which makes ranks share their gradients. `elapsed` is seconds
+    spent so far, `best` the highest validation figure, `behind` the evaluations since.
     `tensors` and `averages` are those of the model and of the averaged one, side by side and the same throughout.
     """
 
     model: AbstractModel
+    network: nn.Module
     averaged: AbstractModel | None
     optimizers: list[Optimizer]
     steps: int

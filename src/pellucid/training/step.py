@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from pellucid.errors import NonFiniteError
 from pellucid.machine import arithmetic
 from pellucid.models.base import AbstractModel
 from pellucid.preprocess import LETTERBOX_GREY
+from pellucid.ranks import ALONE, Ranks
 from pellucid.tasks.base import AbstractTask
 from pellucid.training.plan import Plan, augment_of
 from pellucid.types import Batch
@@ -94,19 +96,33 @@ def chunked(targets: Any, parts: int) -> list[Any]:
     return [{name: column[part] for name, column in columns.items()} for part in range(parts)]
 
 
-def backward(model: AbstractModel, images: Tensor, targets: Any, plan: Plan) -> dict[str, float]:
-    """Leave the gradient of the mean loss over the micro-batches in the parameters; the loss terms by name."""
+def backward(
+    model: AbstractModel,
+    images: Tensor,
+    targets: Any,
+    plan: Plan,
+    ranks: Ranks = ALONE,
+    network: nn.Module | None = None,
+) -> dict[str, float]:
+    """Leave the gradient of the mean loss over the micro-batches and ranks in the parameters; the loss terms by name.
+
+    `network` is what is called in place of the model where there are several ranks.
+    """
+    network = network or model
     parts = plan.settings.accumulate
     totals: dict[str, float] = {}
-    for micro_images, micro_targets in zip(images.chunk(parts), chunked(targets, parts), strict=True):
-        with arithmetic(images.device, plan.settings.precision):
-            outputs = model(micro_images)
-        terms = model.loss(outputs, micro_targets)
-        total = torch.stack(list(terms.values())).sum() / parts
-        total.backward()
+    for part, (micro_images, micro_targets) in enumerate(
+        zip(images.chunk(parts), chunked(targets, parts), strict=True), start=1
+    ):
+        with ranks.apart(network) if part < parts else nullcontext():
+            with arithmetic(images.device, plan.settings.precision):
+                outputs = network(micro_images)
+            terms = model.loss(outputs, micro_targets)
+            total = torch.stack(list(terms.values())).sum() / parts
+            total.backward()
         for name, term in terms.items():
             totals[name] = totals.get(name, 0.0) + term.item() / parts
-    return totals
+    return ranks.mean(totals)
 
 
 def gradient_norm(model: nn.Module, largest: float | None) -> float:

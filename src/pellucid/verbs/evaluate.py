@@ -23,8 +23,11 @@ def evaluate(
         json: Print one JSON object.
     """
     from pellucid.evaluation import evaluate as evaluate_model
+    from pellucid.ranks import joined
     from pellucid.terminal import evaluation_text, to_json
 
-    result = evaluate_model(model, data, split=split, format=format, against=against).to_json()
-    print(to_json(result) if json else evaluation_text(result))
+    with joined() as ranks:
+        result = evaluate_model(model, data, split=split, format=format, against=against, ranks=ranks).to_json()
+    if ranks.main:
+        print(to_json(result) if json else evaluation_text(result))
     return 0

@@ -1,5 +1,7 @@
 """`pellucid train`: images in, a model and its report out."""
 
+import os
+import signal
 from pathlib import Path
 
 from pellucid.config import TrainConfig
@@ -16,21 +18,35 @@ def train(data: str, settings: TrainConfig = DEFAULTS, *, out: str | None = None
     Args:
         data: A folder of images (one subfolder a class), a CSV or TSV table, or the name of a set (fashion-mnist).
         settings: The settings.
-        out: The run folder. Derived: runs/1, runs/2, …
+        out: The run folder. Derived: runs/1, runs/2, …; several ranks are told, and see the same one.
         resume: Go on with the run in that folder, to the same bits as if it had never been stopped.
     """
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # several ranks would each warn of what is meant so
+    from pellucid.ranks import joined
     from pellucid.terminal import StopSignals, TrainingView, figures, note
     from pellucid.training.run import train as train_run
 
     if out is None and resume:
         raise UsageError("--resume needs --out, the folder of the run to go on with.")
-    folder = out or _new_run()
     stop = StopSignals()
-    with TrainingView() as view:
-        outcome = train_run(data, folder, settings, resume=resume, stop=stop, listen=view.hear, say=view.say)
+    with joined() as ranks, TrainingView() as view:
+        if out is None and ranks.count > 1:
+            raise UsageError("Several ranks need --out, a run folder that all of them see.")
+        folder = out or _new_run()
+        outcome = train_run(
+            *(data, folder, settings),
+            resume=resume or ranks.again > 0,
+            stop=stop,
+            listen=view.hear,
+            say=view.say,
+            ranks=ranks,
+        )
     if outcome.stopped:
-        note(f"Stopped by {outcome.stopped}. Go on with: pellucid train {data} --out {folder} --resume")
-        return 128 + stop.number
+        if ranks.main:
+            note(f"Stopped by {outcome.stopped}. Go on with: pellucid train {data} --out {folder} --resume")
+        return 128 + (stop.number or signal.SIGTERM)
+    if not ranks.main:
+        return 0
     for split, row in outcome.metrics.items():
         print(f"{split}: {figures(row)}")
     print(f"model:  {outcome.folder / 'model.safetensors'}\nreport: {outcome.folder / 'report.html'}")
