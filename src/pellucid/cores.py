@@ -4,7 +4,9 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["usable_cores"]
+__all__ = ["network_lanes", "usable_cores"]
+
+MOST_LANES = 8
 
 
 def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -16,3 +18,9 @@ def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
         if quota != "max":
             cores = min(cores, math.ceil(int(quota) / int(period)))
     return max(1, cores)
+
+
+def network_lanes() -> int:
+    """Threads that may each run a network of their own: one a core, and not too many, for each holds photos and what
+    happens inside."""
+    return min(MOST_LANES, usable_cores())

@@ -5,14 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid.cores import usable_cores
+from pellucid.cores import network_lanes
 from pellucid.errors import UsageError
 
 __all__ = ["start"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-MOST_LANES = 8
-"""As in `pellucid predict` of many photos: each holds photos and a network's activations."""
 
 
 def start(
@@ -39,7 +37,7 @@ def start(
 
     _check(limits)
     token = None if token_file is None else _token(Path(token_file))
-    predictor = load(file, engine=engine, lanes=min(MOST_LANES, usable_cores()))
+    predictor = load(file, engine=engine, lanes=network_lanes())
 
     def selfcheck() -> tuple[bool, str]:
         return _intact(file)

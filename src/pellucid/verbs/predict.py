@@ -16,8 +16,6 @@ __all__ = ["predict"]
 
 MANY = 16
 """Images from which on the whole counts more than the first answer."""
-MOST_LANES = 8
-"""Each holds photos and a network's activations."""
 
 
 def predict(
@@ -53,7 +51,7 @@ def predict(
         every: Of a video, look at one of so many frames.
         engine: What runs an exported file: onnxruntime, openvino, openvino-bf16, or fastest, which is measured once.
     """
-    from pellucid.cores import usable_cores
+    from pellucid.cores import network_lanes
     from pellucid.prediction import list_images, load
     from pellucid.prediction import predict as predict_images
     from pellucid.terminal import PredictionWriter, note, tracked
@@ -67,7 +65,7 @@ def predict(
     videos = any(map(is_video, paths))
     if every != 1 and not videos:
         raise UsageError(f"--every {every} has no effect without a video. Leave it out.")
-    lanes = min(MOST_LANES, usable_cores()) if videos or len(paths) >= MANY else 1
+    lanes = network_lanes() if videos or len(paths) >= MANY else 1
     predictor = load(model, engine=engine, lanes=lanes)
     form = "json" if json else "csv" if csv else "text"
     writer = PredictionWriter(form, predictor.postprocess.columns, sys.stdout, videos=videos)
