@@ -78,11 +78,11 @@ def fit(
             yield from _save(checkpoint, progress)
             yield Stopped(progress.step, asked)
             return
-        yield _step(progress, task, train, plan, device, checkpoint, ranks)
+        yield _step(progress, task, train, plan, device, checkpoint, ranks=ranks)
         progress.elapsed = clock.elapsed()
         yield from _replan(progress, plan, clock, ranks)
         if val is not None and _evaluation_due(progress, train, plan):
-            yield _evaluate(progress, task, train, val, plan, device, ranks)
+            yield _evaluate(progress, task, train, val, plan, device, ranks=ranks)
             progress.elapsed = clock.elapsed()
         if clock.since_save() >= plan.settings.save_seconds:
             yield from _save(checkpoint, progress)
@@ -183,6 +183,7 @@ def _step(
     plan: Plan,
     device: torch.device,
     checkpoint: Path | None,
+    *,
     ranks: Ranks,
 ) -> Stepped:
     settings, start = plan.settings, time.perf_counter()
@@ -239,6 +240,7 @@ def _evaluate(
     val: Loader,
     plan: Plan,
     device: torch.device,
+    *,
     ranks: Ranks,
 ) -> Evaluated:
     ranks.align(progress.judged)  # the first one's statistics are those that count
