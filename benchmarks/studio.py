@@ -1,12 +1,13 @@
-"""The studio's page in a browser: first paint, and what a step, a hover and an edit cost until the layout is done.
+"""The studio's pages in a browser: first paint, and what a step, a hover, an edit or a click cost until it is drawn.
 
-python -m benchmarks.studio
+python -m benchmarks.studio [MODEL PHOTO]
 """
 
 import os
 import platform
 import socket
 import statistics
+import sys
 import threading
 import time
 
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser import FLAGS, chromium
 
 from pellucid.studio.app import build_app
+from pellucid.studio.subject import Subject, subject_of
 
 CASES = {
     "first example": "#preset=conv-3x3",
@@ -61,10 +63,10 @@ MEASURE = """(rounds) => {
 }"""
 
 
-def started() -> tuple[uvicorn.Server, str]:
+def started(subject: Subject | None = None) -> tuple[uvicorn.Server, str]:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(build_app(port), log_level="error", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(build_app(port, None, subject), log_level="error", lifespan="off"))
     threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
     while not server.started:
         time.sleep(0.01)
@@ -102,6 +104,55 @@ def actions(window: Page, address: str, fragment: str) -> dict[str, list[float]]
     return window.evaluate(MEASURE, ROUNDS)
 
 
+# A click is timed to the frame in which what it asked for is drawn.
+CLICK = """([selector, at]) => new Promise((resolve) => {
+  const links = [...document.querySelectorAll(selector)].filter((one) => one.getClientRects().length);
+  const start = performance.now();
+  new MutationObserver((_, observer) => {
+    const main = document.getElementById('main');
+    if (main.getAttribute('aria-busy') === 'true' || main.dataset.later) return;
+    observer.disconnect();
+    main.getBoundingClientRect();
+    requestAnimationFrame(() => resolve(performance.now() - start));
+  }).observe(document.body, { childList: true });
+  links[at % links.length].click();
+})"""
+CLICKS = {
+    "choose an operation": ("/network", ".strip a"),
+    "choose a channel": ("/network?op=OP", ".tiles:not(.small) a"),
+    "follow a term": ("/why", "#hop tr a"),
+    "bars by another measure": ("/cost", ".choice a"),
+}
+WARM = ("/network", "/why", "/cost")
+
+
+def measure_model(browser: Browser, model: str, photo: str) -> None:
+    """First paints and clicks of the pages of a model whose pass is recorded."""
+    server, address = started(subject_of(model, photo))
+    base = address.removesuffix("/arithmetic")
+    window = browser.new_page(viewport={"width": 1280, "height": 900})
+    window.set_default_timeout(60_000)
+    for path in WARM:
+        begun = time.perf_counter()
+        window.goto(base + path)
+        window.wait_for_selector("main:not([data-later])")
+        print(f"{path + ', all of it, the first time':<36}{1e3 * (time.perf_counter() - begun):7.0f}")
+    for path in WARM:
+        print(
+            f"{path + ', first paint':<36}{row(first_paints(browser, base + path, 'html[data-ready]'))}   n = {LOADS}"
+        )
+    operation = window.goto(base + "/network") and window.locator(".strip a").nth(1).get_attribute("title")
+    for name, (path, selector) in CLICKS.items():
+        found = []
+        for at in range(LOADS):
+            window.goto(base + path.replace("OP", str(operation)))
+            window.wait_for_selector("html[data-ready]")
+            found.append(window.evaluate(CLICK, [selector, at]))
+        print(f"{name:<36}{row(found)}   n = {LOADS}")
+    window.close()
+    server.should_exit = True
+
+
 def row(values: list[float]) -> str:
     return f"{statistics.median(values):7.1f} {statistics.quantiles(values, n=20)[-1]:7.1f}"
 
@@ -120,6 +171,10 @@ def main() -> None:
         for name, fragment in CASES.items():
             found = actions(window, address, fragment)
             print(f"{name:<36}" + "   ".join(row(found[action]) for action in ("step", "hover", "edit")))
+        window.close()
+        if sys.argv[1:]:
+            print(f"\n{sys.argv[1]}")
+            measure_model(browser, *sys.argv[1:3])
         browser.close()
     server.should_exit = True
 

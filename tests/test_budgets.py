@@ -19,7 +19,7 @@ MEDIAN_LINES = 8
 P90_LINES = 30
 MOST_LINES = 60
 FILE_LINES = 400
-CODE_LINES = 26_000  # in all; docstrings, comments and blank lines are free, so that nobody saves on explanations
+CODE_LINES = 28_000  # in all; docstrings, comments and blank lines are free, so that nobody saves on explanations
 POSITIONAL = 6
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 # Whose result is what they print: verbs, and what runs as a process of its own.

@@ -1,6 +1,7 @@
 """Files that are whole or absent, digests, and the place where fetched and derived files are kept."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from typing import Any
 from pellucid.errors import PellucidError, UsageError
 
 __all__ = [
+    "alone",
     "atomic_folder",
     "atomic_path",
     "cache_folder",
@@ -21,6 +23,24 @@ __all__ = [
     "sha256_text",
     "write_atomic",
 ]
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until nobody else is inside with the same file; whoever is killed inside makes way for the next.
+
+    The file is removed at the end. Who comes then may make a new one while others still wait for the old one, and some
+    network file systems know no locks, so what is inside must look whether its work is done already, and be harmless
+    when it is done twice.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -1,10 +1,20 @@
 """The values that travel through every verb. None of them knows a task, a format or a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Batch", "Frame", "Record", "Tile"]
+__all__ = ["Batch", "Frame", "Record", "Span", "Tile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a file lies inside a larger one: the `size` bytes from `start` of `file`, and their SHA-256."""
+
+    file: str
+    start: int
+    size: int
+    sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,12 +22,14 @@ class Record:
     """One image on disk and what is said of it.
 
     `item` is the position inside a file that packs many images (IDX, CIFAR), else None. `label` is what the
-    task's format read: a class index for classification.
+    task's format read: a class index for classification. `span` is where the image's bytes lie when they are no file
+    of their own; `path` is then the name that they had.
     """
 
     path: Path
     label: Any
     item: int | None = None
+    span: Span | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:

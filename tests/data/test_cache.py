@@ -1,10 +1,15 @@
 """Cached pixels are the pixels; an entry is whole or absent; what cannot be read is refused and moves nothing."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +160,8 @@ def test_drafts_of_others_are_left_alone_until_they_are_old(tmp_path, home):
     for draft in (young, old):
         draft.mkdir(parents=True)
         (draft / "images.bin").write_bytes(b"x" * 10 * ENTRY)
-    os.utime(old, times=(time.time() - 90_000,) * 2)
+    for path in (old, old / "images.bin", young):
+        os.utime(path, times=(time.time() - 90_000,) * 2)
     found = decoded(make_image_folder(tmp_path / "0"), cap=ENTRY + 3000)
     assert entries(home) == {young.name, found.cached.name}
 
@@ -199,7 +205,77 @@ def test_an_entry_that_lost_a_part_is_built_again(image_folder, damage):
     assert entries(entry.parent) == {entry.name}
 
 
-def test_two_builders_at_once(image_folder, home, monkeypatch):
+BUILDER = """
+import sys, time
+from pathlib import Path
+from pellucid.data import cache
+from pellucid.data.dataset import open_dataset
+from pellucid.preprocess import Preprocess
+
+folder, log, slow = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+build, developed = cache._build, cache._developed
+
+def told(*arguments):
+    with log.open("a") as handle:
+        handle.write("build\\n")
+    build(*arguments)
+
+def slowly(*arguments):
+    for at, view in enumerate(developed(*arguments)):
+        time.sleep(slow if at else 0)
+        yield view
+
+cache._build, cache._developed = told, slowly
+dataset = open_dataset(folder, val=0, test=0)
+preprocess = Preprocess((8, 8), "stretch", 3, (0.5,) * 3, (0.25,) * 3)
+found = cache.decode(dataset, "train", preprocess, dataset.digests())
+print(int(found.pixels.take(range(36)).sum()))
+"""
+
+
+def builder(folder: Path, log: Path, slow: float) -> subprocess.Popen:
+    command = [sys.executable, "-c", BUILDER, str(folder), str(log), str(slow)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_of_several_processes_one_builds_and_all_read(image_folder, home, tmp_path):
+    log = tmp_path / "log"
+    many = [builder(image_folder, log, 0.02) for _ in range(3)]
+    said = [one.communicate(timeout=120)[0] for one in many]
+    assert log.read_text() == "build\n"
+    assert len(entries(home)) == 1
+    assert {int(text) for text in said} == {int(every(decoded(image_folder, cap=0)).sum())}
+
+
+def test_another_goes_on_where_a_builder_was_killed(image_folder, home, tmp_path):
+    """The killed one leaves a draft that nobody takes for an entry, and who waited for it builds."""
+    logs = tmp_path / "a", tmp_path / "b"
+    first = builder(image_folder, logs[0], 60)
+    until(lambda: logs[0].is_file() and any(name.endswith(".new") for name in entries(home)))
+    second = builder(image_folder, logs[1], 0)
+    until(lambda: waits(second.pid))
+    assert not logs[1].exists()
+    first.kill()
+    first.communicate()
+    assert int(second.communicate(timeout=60)[0]) == int(every(decoded(image_folder, cap=0)).sum())
+    assert logs[1].read_text() == "build\n"
+    assert sorted(name.rpartition(".")[2] for name in entries(home) if name.startswith(".")) == ["new"]
+    assert every(decoded(image_folder)).shape == (36, 8, 8, 3)
+
+
+def waits(pid: int) -> bool:
+    """Whether a process waits for a lock on a file, as Linux says it."""
+    return any("->" in line and f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+def test_builders_that_cannot_lock_do_no_harm(image_folder, home, monkeypatch):
     """Both begin before either is done; both get whole pixels, and one entry stays."""
     build, barrier, found, errors = cache._build, threading.Barrier(2), [], []
 
@@ -207,7 +283,11 @@ def test_two_builders_at_once(image_folder, home, monkeypatch):
         barrier.wait(20)
         build(*arguments)
 
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
     monkeypatch.setattr(cache, "_build", together)
+    monkeypatch.setattr(fcntl, "flock", refuse)
 
     def work():
         try:

@@ -16,14 +16,15 @@ pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
 
 from pellucid.studio.app import build_app  # noqa: E402
+from pellucid.studio.subject import Subject  # noqa: E402
 
 
 @contextmanager
-def running(image: Path | None = None) -> Iterator[str]:
-    """A studio with this photograph, stopped at the end."""
+def running(image: Path | None = None, subject: Subject | None = None) -> Iterator[str]:
+    """A studio with this photograph and subject, stopped at the end."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(build_app(port, image), log_level="error", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(build_app(port, image, subject), log_level="error", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:

@@ -1,8 +1,9 @@
 """Decoded images in network pixels, uint8, on disk and memory-mapped: a photo is decoded once, not every epoch.
 
 A cache entry is named by what it holds (the bytes of the files and the way to network pixels), so a changed file is
-another entry and nothing has to be invalidated. Where the entry would be larger than the cap, images are decoded
-again each time they are needed: the same pixels, only slower.
+another entry and nothing has to be invalidated. Of several processes that want the same entry one makes it, and the
+others wait. Where the entry would be larger than the cap, images are decoded again each time they are needed: the same
+pixels, only slower.
 """
 
 import contextlib
@@ -18,18 +19,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
 from pellucid.cores import usable_cores
-from pellucid.data.dataset import Dataset, files_of, plain_label
+from pellucid.data.dataset import Dataset, contents_of, plain_label
 from pellucid.data.ledger import Note, Refusal
 from pellucid.data.masks import AbstractMask
 from pellucid.data.pixels import Develop, FreshPixels, Pixels, RaggedPixels, Shelf, StoredPixels, View
+from pellucid.data.records import AbstractRecords, chosen
 from pellucid.errors import ImageError, PellucidError
-from pellucid.files import cache_folder, canonical_json, sha256_text, write_atomic
+from pellucid.files import alone, cache_folder, canonical_json, sha256_text, write_atomic
 from pellucid.preprocess import Preprocess
 from pellucid.types import Frame, Record
 
@@ -41,7 +43,7 @@ AHEAD = 16
 """Photos that are decoded ahead of the one that is written: more would fill the memory with large ones."""
 SAMPLED = 32
 """Images by which the size of all is estimated."""
-ABANDONED_SECONDS = 24 * 3600
+ABANDONED_SECONDS = 3600
 """A draft that nobody has written to for so long was left behind by a killed process."""
 
 
@@ -53,7 +55,7 @@ class Decoded:
     images have no masks.
     """
 
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     pixels: Pixels
     preprocess: Preprocess
     sizes: Int[np.ndarray, "readable 2"]
@@ -103,18 +105,26 @@ def decode(
     room = _room(home) if cap is None else cap
     needed = _needed(records, develop)
     if needed > room:
-        facts = _Facts()
-        for _ in _developed(records, develop, facts):
-            pass
-        kept = tuple(records[place] for place in facts.kept)
-        return _result(kept, FreshPixels(develop, kept, ThreadPoolExecutor(4)), preprocess, facts, None)
+        return _fresh(records, develop)
     entry = home / _key(records, develop, digests)
     if not _whole(entry):
-        with contextlib.suppress(FileNotFoundError):  # another process is tidying up, too
-            _evict(home, room - needed)
-        _build(entry, records, develop)
+        _make(entry, records, develop, room - needed)
     entry.touch()
     return _stored(entry, records, preprocess)
+
+
+def _fresh(records: Sequence[Record], develop: Develop) -> Decoded:
+    """Images that are decoded each time; what is to be known of all of them is found out first, or known already."""
+    seen = records.seen() if isinstance(records, AbstractRecords) else None
+    if seen is not None:
+        sizes, marks = seen
+        pixels = FreshPixels(develop, records, ThreadPoolExecutor(4))
+        return Decoded(records, pixels, develop.preprocess, sizes, marks, (), (), None)
+    facts = _Facts()
+    for _ in _developed(records, develop, facts):
+        pass
+    kept = chosen(records, facts.kept)
+    return _result(kept, FreshPixels(develop, kept, ThreadPoolExecutor(4)), develop.preprocess, facts, None)
 
 
 def _needed(records: Sequence[Record], develop: Develop) -> int:
@@ -149,9 +159,13 @@ def _whole(entry: Path) -> _Facts | None:
 def _key(records: Sequence[Record], develop: Develop, digests: Mapping[Path, str]) -> str:
     preprocess = develop.preprocess
     geometry = {**preprocess.to_json(), "mean": None, "std": None, "size": preprocess.size * preprocess.one_size}
-    content = [[str(record.path), record.item, *(digests[path] for path in files_of(record))] for record in records]
-    masks = [plain_label(record.label) for record in records if isinstance(record.label, AbstractMask)]
-    judged = develop.judged if masks else None
+    content: list[Any]
+    if isinstance(records, AbstractRecords):
+        content, masks = [records.digest()], [isinstance(records[0].label, AbstractMask)]
+    else:
+        content = [[str(record.path), record.item, *contents_of(record, digests)] for record in records]
+        masks = [plain_label(record.label) for record in records if isinstance(record.label, AbstractMask)]
+    judged = develop.judged if any(masks) else None
     return sha256_text(canonical_json([2, geometry, content, masks, judged, len(develop.dataset.classes)]))[:32]
 
 
@@ -168,7 +182,8 @@ def _evict(home: Path, room: int) -> None:
     """Remove abandoned drafts, then the entries that were not used for longest until what remains fits the room."""
     folders = [path for path in home.glob("*") if path.is_dir()]
     for draft in (path for path in folders if path.name.startswith(".")):
-        if time.time() - draft.stat().st_mtime > ABANDONED_SECONDS:
+        touched = max(path.stat().st_mtime for path in (draft, *draft.iterdir()))
+        if time.time() - touched > ABANDONED_SECONDS:
             shutil.rmtree(draft, ignore_errors=True)
     entries = [path for path in folders if not path.name.startswith(".")]
     kept = sum(map(_size, entries))
@@ -192,6 +207,21 @@ def _beside(entry: Path, word: str) -> Path:
     return entry.with_name(f".{entry.name}.{os.getpid()}.{threading.get_ident()}.{word}")
 
 
+def _make(entry: Path, records: Sequence[Record], develop: Develop, room: int) -> None:
+    """Build an entry, with `room` left for all others; of several processes that want it, the first one does."""
+    try:
+        with alone(entry.with_name(f".{entry.name}.lock")):
+            if not _whole(entry):
+                with contextlib.suppress(FileNotFoundError):  # another process is tidying up, too
+                    _evict(entry.parent, room)
+                _build(entry, records, develop)
+    except OSError as error:
+        raise PellucidError(
+            f"Cannot keep decoded images in {entry.parent}: {error.strerror}. Free some space, choose another folder "
+            "with PELLUCID_CACHE, or give --cache-gb 0 to decode them anew each time."
+        ) from error
+
+
 def _build(entry: Path, records: Sequence[Record], develop: Develop) -> None:
     draft = _beside(entry, "new")
     facts = _Facts()
@@ -206,11 +236,6 @@ def _build(entry: Path, records: Sequence[Record], develop: Develop) -> None:
                 os.fsync(file.fileno())
         write_atomic(draft / "facts.json", json.dumps(asdict(facts)))
         _place(draft, entry)
-    except OSError as error:
-        raise PellucidError(
-            f"Cannot keep decoded images in {entry.parent}: {error.strerror}. Free some space, choose another folder "
-            "with PELLUCID_CACHE, or give --cache-gb 0 to decode them anew each time."
-        ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -263,7 +288,7 @@ def _stored(entry: Path, records: Sequence[Record], preprocess: Preprocess) -> D
     facts = _whole(entry)
     if facts is None:
         raise PellucidError(f"{entry} was removed while it was being read. Start again.")
-    kept = tuple(records[place] for place in facts.kept)
+    kept = chosen(records, facts.kept)
     images = _mapped(entry / "images.bin")
     if preprocess.one_size:
         stored = StoredPixels(images.reshape(len(kept), *preprocess.size, preprocess.channels))
@@ -287,7 +312,7 @@ def _mapped(path: Path) -> UInt8[np.ndarray, " bytes"]:
 
 
 def _result(
-    records: tuple[Record, ...], pixels: Pixels, preprocess: Preprocess, facts: _Facts, cached: Path | None
+    records: Sequence[Record], pixels: Pixels, preprocess: Preprocess, facts: _Facts, cached: Path | None
 ) -> Decoded:
     return Decoded(
         records=records,

@@ -104,6 +104,7 @@ class _Seen:
 
 def check(dataset: Dataset) -> Report:
     """Decode every image and say what is wrong with them, with the classes and with the splits."""
+    dataset.verify()
     seen, refusals = _decoded(dataset)
     notes = tuple(Note(image.record.name, text) for image in seen for text in image.notes)
     ledger = dataset.ledger.refuse(refusals, notes)

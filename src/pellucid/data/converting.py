@@ -9,8 +9,10 @@ from typing import Any
 from pellucid.catalog import find
 from pellucid.cores import usable_cores
 from pellucid.data.dataset import AbstractFormat, Dataset, open_dataset
+from pellucid.data.formats.shards import ShardsFormat
 from pellucid.data.ledger import Refusal
 from pellucid.data.masks import AbstractMask
+from pellucid.data.records import chosen
 from pellucid.errors import DataError, ImageError, UsageError
 from pellucid.types import Record
 
@@ -43,12 +45,19 @@ class Converted:
         return "\n".join([*lines, *(f"refused: {refusal}" for refusal in self.refused)])
 
 
-def convert(data: str | Path, to: str, out: str | Path, *, format: str | None = None) -> Converted:
-    """Write the dataset at `data` in the format `to` into the new or empty folder `out`, with the splits it has."""
+def convert(
+    data: str | Path, to: str, out: str | Path, *, format: str | None = None, shard_mb: int | None = None
+) -> Converted:
+    """Write the dataset at `data` in the format `to` into the new or empty folder `out`, with the splits it has.
+
+    `shard_mb` is the size of shards, where these are written.
+    """
     thing = find("FORMATS", to)
     target: AbstractFormat = thing() if isinstance(thing, type) else thing
+    if shard_mb is not None:
+        target = _sized(target, shard_mb)
     dataset = open_dataset(data, format, val=0, test=0)
-    if dataset.task != target.task:
+    if target.task not in ("", dataset.task):
         raise UsageError(
             f"{data} is for the task {dataset.task!r}, and the format {to!r} holds data for {target.task!r}. "
             "What it would have to say of each image is not there."
@@ -63,6 +72,14 @@ def convert(data: str | Path, to: str, out: str | Path, *, format: str | None = 
     return Converted(str(out), to, kept.classes, counts, kept.ledger.refused)
 
 
+def _sized(target: AbstractFormat, megabytes: int) -> AbstractFormat:
+    if not isinstance(target, ShardsFormat):
+        raise UsageError(f"--shard-mb is for --to shards, and {target.name!r} has none. Leave it out.")
+    if megabytes < 1:
+        raise UsageError(f"--shard-mb {megabytes} must be 1 or more.")
+    return ShardsFormat(megabytes * 10**6)
+
+
 def _readable(dataset: Dataset) -> Dataset:
     """The dataset without the images that, or whose masks, cannot be decoded; they are refused."""
     splits, refused = {}, []
@@ -70,8 +87,8 @@ def _readable(dataset: Dataset) -> Dataset:
         for split, records in dataset.splits.items():
             troubles = list(pool.map(lambda record: _trouble(dataset, record), records))
             refused += [trouble for trouble in troubles if trouble]
-            if kept := tuple(record for record, trouble in zip(records, troubles, strict=True) if not trouble):
-                splits[split] = kept
+            if kept := [place for place, trouble in enumerate(troubles) if not trouble]:
+                splits[split] = chosen(records, kept)
     return dataclasses.replace(dataset, splits=splits, ledger=dataset.ledger.refuse(tuple(refused)))
 
 

@@ -1,6 +1,5 @@
 """Images that go over into a dataset in another format: the same files under new names."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,10 +22,11 @@ def copy_image(dataset: Dataset, record: Record, folder: Path) -> Path:
     while target.exists():
         number += 1
         target = folder / f"{stem}-{number}{suffix}"
-    if packed:
+    raw = dataset.encoded(record)
+    if raw is None:
         write_image(target, dataset.image(record).pixels)
     else:
-        shutil.copyfile(dataset.root / record.path, target)
+        target.write_bytes(raw)
     return target
 
 
@@ -57,6 +57,7 @@ def placed(dataset: Dataset, folder_of: Callable[[str], Path]) -> Iterator[tuple
 
 def mask_of(dataset: Dataset, record: Record) -> UInt8[ndarray, "h w"]:
     """The mask of an image, in the size that the image's header says."""
-    height, width, _ = read_header(dataset.root / record.path)
-    mask: UInt8[ndarray, "h w"] = record.label.read(dataset.root, (height, width))
+    raw = dataset.encoded(record)
+    size = dataset.image(record).pixels.shape[:2] if raw is None else read_header(raw)[:2]
+    mask: UInt8[ndarray, "h w"] = record.label.read(dataset.root, size)
     return mask

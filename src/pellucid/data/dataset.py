@@ -7,7 +7,7 @@ import math
 import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -18,6 +18,8 @@ from pellucid.catalog import catalogue, find, suggestion
 from pellucid.data.fetch import SETS, fetch_set
 from pellucid.data.ledger import Ledger
 from pellucid.data.masks import AbstractMask
+from pellucid.data.records import AbstractRecords, chosen, relabelled
+from pellucid.data.remote import is_url, mirrored
 from pellucid.errors import DataError, UsageError
 from pellucid.files import canonical_json, sha256_file
 from pellucid.image import Image, read_image
@@ -28,6 +30,7 @@ __all__ = [
     "Dataset",
     "claim_folder",
     "class_lines",
+    "contents_of",
     "files_of",
     "open_dataset",
     "ordered_classes",
@@ -59,13 +62,13 @@ class Dataset:
 
     task: str
     classes: tuple[str, ...]
-    splits: Mapping[str, tuple[Record, ...]]
+    splits: Mapping[str, Sequence[Record]]
     root: Path
     ledger: Ledger
     format: str
     made: tuple[str, ...] = ()
 
-    def split(self, name: str) -> tuple[Record, ...]:
+    def split(self, name: str) -> Sequence[Record]:
         """The records of a split; an error that lists the splits there are."""
         if not self.splits.get(name):
             there = ", ".join(f"{key} ({len(records)})" for key, records in self.splits.items())
@@ -76,9 +79,21 @@ class Dataset:
         """The decoded image of one of the records."""
         return _format(self.format).image(self.root, record)
 
+    def encoded(self, record: Record) -> bytes | None:
+        """The bytes of one of the images as they were given; None where a file packs many without a head."""
+        return _format(self.format).encoded(self.root, record)
+
+    def verify(self) -> None:
+        """Raise DataError where the data itself says that it is no longer what was written."""
+        _format(self.format).verify(self.root)
+
     def digests(self) -> dict[Path, str]:
-        """SHA-256 of the bytes of every file used, images and masks, by its path below `root`."""
-        paths = sorted({path for records in self.splits.values() for record in records for path in files_of(record)})
+        """SHA-256 of the bytes of every file used, images and masks, by its path below `root`.
+
+        What lies in larger files brings its own.
+        """
+        listed = [records for records in self.splits.values() if not isinstance(records, AbstractRecords)]
+        paths = sorted({path for records in listed for record in records for path in files_of(record)})
         with ThreadPoolExecutor(4) as pool:
             found = pool.map(lambda path: sha256_file(self.root / path), paths)
             return dict(zip(paths, found, strict=True))
@@ -88,29 +103,41 @@ class Dataset:
         digests = self.digests() if digests is None else digests
         total = hashlib.sha256(canonical_json([self.task, self.classes]).encode())
         for name in sorted(self.splits):
-            for record in self.splits[name]:
-                found = [digests[path] for path in files_of(record)]
-                row = [name, record.path.as_posix(), record.item, plain_label(record.label), *found]
-                total.update(canonical_json(row).encode())
+            records = self.splits[name]
+            rows = [[records.digest()]] if isinstance(records, AbstractRecords) else _rows(records, digests)
+            for row in rows:
+                total.update(canonical_json([name, *row]).encode())
         return total.hexdigest()
 
     def renamed(self, classes: tuple[str, ...], relabel: Callable[[Any], Any]) -> "Dataset":
         """This dataset under other class names, every label put through `relabel`."""
-        splits = {
-            name: tuple(dataclasses.replace(record, label=relabel(record.label)) for record in records)
-            for name, records in self.splits.items()
-        }
+        splits = {name: relabelled(records, relabel) for name, records in self.splits.items()}
         return dataclasses.replace(self, classes=classes, splits=splits)
 
 
 def files_of(record: Record) -> tuple[Path, ...]:
-    """The file of the image, and those of its mask where it has one."""
+    """The file of the image, and those of its mask where it has one; none of what lies in larger files."""
     masks = record.label.files if isinstance(record.label, AbstractMask) else ()
-    return (record.path, *masks)
+    return masks if record.span else (record.path, *masks)
+
+
+def contents_of(record: Record, digests: Mapping[Path, str]) -> list[str]:
+    """SHA-256 of the bytes of the image, and of those of the files of its mask."""
+    own = [record.span.sha256.hex()] if record.span else []
+    return own + [digests[path] for path in files_of(record)]
+
+
+def _rows(records: Iterable[Record], digests: Mapping[Path, str]) -> Iterator[list[Any]]:
+    """What the digest of a dataset knows of each image."""
+    for record in records:
+        yield [record.path.as_posix(), record.item, plain_label(record.label), *contents_of(record, digests)]
 
 
 class AbstractFormat(ABC):
-    """How one kind of annotated folder is recognised, read and written. One file in `data/formats` each."""
+    """How one kind of annotated folder is recognised, read and written. One file in `data/formats` each.
+
+    `task` is that of the labels; empty where the data says which.
+    """
 
     name: str
     task: str
@@ -126,6 +153,14 @@ class AbstractFormat(ABC):
     def image(self, root: Path, record: Record) -> Image:
         """The decoded image of a record; formats that pack many images in one file have their own."""
         return read_image(root / record.path)
+
+    def encoded(self, root: Path, record: Record) -> bytes | None:
+        """The bytes of the image's file; None where a file packs many images."""
+        return (root / record.path).read_bytes() if record.item is None else None
+
+    def verify(self, root: Path) -> None:
+        """Raise DataError where the data is no longer what was written, for formats that keep digests."""
+        return
 
     def write(self, dataset: Dataset, folder: Path) -> None:
         """Write the dataset in this format into a new or empty folder."""
@@ -169,18 +204,23 @@ def split_stratified(dataset: Dataset, *, seed: int, val: float, test: float) ->
         for name, share in wanted.items()
         if not dataset.splits.get(name)
     }
+    splits = {name: records for name, records in dataset.splits.items() if records}
+    if shares:
+        splits |= _cut_from(train, shares, seed)
+    order = dict.fromkeys(("train", "val", "test", *splits))
+    splits = {name: splits[name] for name in order if splits.get(name)}
+    return dataclasses.replace(dataset, splits=splits, made=tuple(name for name in shares if name in splits))
+
+
+def _cut_from(train: Sequence[Record], shares: Mapping[str, float], seed: int) -> dict[str, Sequence[Record]]:
+    """What is left of the training images, and the splits that are cut from them."""
     drawn = [_drawn(seed, record) for record in train]
     fate = ["train"] * len(train)
     for members in _by_class(train):
         _cut(sorted(members, key=lambda at: drawn[at]), drawn, shares, fate)
     for name in shares:
         _trim(name, train, drawn, fate)
-    splits = {name: records for name, records in dataset.splits.items() if records}
-    for name in ("train", *shares):
-        splits[name] = tuple(record for record, chosen in zip(train, fate, strict=True) if chosen == name)
-    order = dict.fromkeys(("train", "val", "test", *splits))
-    splits = {name: splits[name] for name in order if splits.get(name)}
-    return dataclasses.replace(dataset, splits=splits, made=tuple(name for name in shares if name in splits))
+    return {name: chosen(train, [at for at, to in enumerate(fate) if to == name]) for name in ("train", *shares)}
 
 
 def _cut(order: list[int], drawn: Sequence[float], shares: Mapping[str, float], fate: list[str]) -> None:
@@ -264,7 +304,9 @@ def _format(name: str) -> AbstractFormat:
 
 
 def _place(path: str | Path) -> Path:
-    """Where the data lies; a named set is fetched unless a file or folder of that name is here."""
+    """Where the data lies; a named set is fetched unless a file or folder of that name is here, and so is an index."""
+    if is_url(str(path)):
+        return mirrored(str(path))
     place = Path(path).expanduser()
     if place.exists():
         return place

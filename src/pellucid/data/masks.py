@@ -27,6 +27,7 @@ __all__ = [
     "Shape",
     "ShapesMask",
     "codes_of",
+    "other_size",
 ]
 
 IGNORE = 255
@@ -182,7 +183,7 @@ class ShapesMask(AbstractMask):
     def read(self, root: Path, size: tuple[int, int]) -> UInt8[ndarray, "h w"]:
         """The shapes, drawn over each other."""
         if self.size is not None and self.size != size:
-            raise _other_size(f"as {self.source} says", self.size, size)
+            raise other_size(f"as {self.source} says", self.size, size)
         unit = (float(size[1]), float(size[0])) if self.size is None else (1.0, 1.0)
         patches = [(shape.label, *shape.patch(size, unit)) for shape in self.shapes]
         patches.sort(key=lambda patch: (patch[0] != IGNORE, -int(patch[2].sum())))
@@ -199,11 +200,11 @@ def _values(root: Path, path: Path, size: tuple[int, int]) -> UInt[ndarray, "h w
     except ImageError as error:
         raise ImageError(f"its mask {path}: {error.reason}", error.cure) from error
     if values.shape[:2] != size:
-        raise _other_size(f"in its mask {path}", values.shape[:2], size)
+        raise other_size(f"in its mask {path}", values.shape[:2], size)
     return values
 
 
-def _other_size(where: str, found: tuple[int, int], size: tuple[int, int]) -> ImageError:
+def other_size(where: str, found: tuple[int, int], size: tuple[int, int]) -> ImageError:
     """The refusal of a mask of another (height, width) than its image has."""
     said = f"{found[1]}x{found[0]} pixels {where}, {size[1]}x{size[0]} in its image"
     return ImageError(said, "make both of the same size")

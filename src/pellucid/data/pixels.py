@@ -126,7 +126,7 @@ class FreshPixels:
     """Images decoded anew each time."""
 
     develop: Develop
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     pool: ThreadPoolExecutor
 
     def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:

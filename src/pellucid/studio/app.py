@@ -1,6 +1,7 @@
-"""The web application: a page, its files, a photograph. It holds no state."""
+"""The web application: the page Arithmetic, its files, a photograph; and the pages of a model, where there is one."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -11,9 +12,11 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pellucid.studio.address import Address
 from pellucid.studio.guard import Guard
-from pellucid.studio.page import arithmetic_page
+from pellucid.studio.page import STARTS, arithmetic_page, missing, shell
 from pellucid.studio.photo import photo_png, sample_photo
+from pellucid.studio.subject import Subject
 
 __all__ = ["build_app"]
 
@@ -23,8 +26,9 @@ NO_PHOTO = (
 )
 
 
-def build_app(port: int, image: Path | None = None) -> Starlette:
-    """The application for a server on this port; `image` is the photograph it shows."""
+def build_app(port: int, image: Path | None = None, subject: Subject | None = None) -> Starlette:
+    """The application for a server on this port; `image` is the photograph it tries kernels on, `subject` what the
+    other pages show. Its `state.stop()` ends what is still being computed."""
 
     own = photo_png(image) if image else None
 
@@ -41,12 +45,30 @@ def build_app(port: int, image: Path | None = None) -> Starlette:
         picture = photo()
         return PlainTextResponse(NO_PHOTO, 404) if picture is None else Response(picture, media_type="image/png")
 
+    first, pages, stop = _pages(subject)
     routes = [
-        Route("/", lambda _: RedirectResponse("/arithmetic")),
+        Route("/", lambda _: RedirectResponse(first)),
         Route("/arithmetic", lambda _: HTMLResponse(arithmetic())),
         Route("/photo", show_photo),
+        *pages,
         Mount("/static", StaticFiles(packages=[("pellucid.studio", "static")])),
     ]
-    return Starlette(
-        routes=routes, middleware=[Middleware(Guard, port=port), Middleware(GZipMiddleware, compresslevel=5)]
-    )
+    guards = [Middleware(Guard, port=port), Middleware(GZipMiddleware, compresslevel=5)]
+    application = Starlette(routes=routes, middleware=guards)
+    application.state.stop = stop
+    return application
+
+
+def _pages(subject: Subject | None) -> tuple[str, list[Route], Callable[[], None]]:
+    """Where to begin, the other pages, and what ends the work behind them; without a model or a run each says how to
+    give one, and torch sleeps."""
+    if subject is None or (subject.model is None and subject.run is None):
+        return "/arithmetic", [Route(path, _missing) for path in STARTS], lambda: None
+    from pellucid.studio.routes import page_routes
+
+    return ("/network" if subject.model else "/training"), *page_routes(subject)
+
+
+def _missing(request: Request) -> Response:
+    path = request.url.path
+    return HTMLResponse(shell(missing(path), Address(path, {})))

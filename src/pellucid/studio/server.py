@@ -5,14 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pellucid.errors import UsageError
+from pellucid.studio.subject import Subject
 
 __all__ = ["serve"]
 
 HOST = "127.0.0.1"
 
 
-def serve(port: int, image: Path | None, started: Callable[[str], None]) -> None:
-    """Serve the studio; `started` is given its address once it answers."""
+def serve(port: int, image: Path | None, subject: Subject, started: Callable[[str], None]) -> None:
+    """Serve the studio of a subject; `started` is given its address once it answers."""
     try:
         import uvicorn
 
@@ -24,10 +25,13 @@ def serve(port: int, image: Path | None, started: Callable[[str], None]) -> None
         raise UsageError(f"The studio needs {package}. Install it: pip install 'pellucid[web]'") from error
     with _bound(port) as listener:
         number = listener.getsockname()[1]
-        config = uvicorn.Config(build_app(number, image), log_level="warning", lifespan="off", server_header=False)
-        server = uvicorn.Server(config)
+        application = build_app(number, image, subject)
+        server = uvicorn.Server(uvicorn.Config(application, log_level="warning", lifespan="off", server_header=False))
         started(f"http://{HOST}:{number}/")
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            application.state.stop()
 
 
 def _bound(port: int) -> socket.socket:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,7 @@ def measure_rate(
     task: AbstractTask,
     settings: TrainConfig,
     preprocess: Preprocess,
-    records: tuple[Record, ...],
+    records: Sequence[Record],
 ) -> float:
     """Images a second of whole training steps on random pixels, loading and augmentation included.
 
@@ -84,7 +84,7 @@ def measure_rate(
     return float(batch / np.diff(times[-TIMED_STEPS - 1 :]).min())
 
 
-def _random_images(records: tuple[Record, ...], preprocess: Preprocess, count: int) -> Decoded:
+def _random_images(records: Sequence[Record], preprocess: Preprocess, count: int) -> Decoded:
     generator = np.random.Generator(np.random.PCG64(0))
     shape = (*preprocess.size, preprocess.channels)
     array = generator.integers(0, 256, (count, *shape), dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def _mapped(path: Path, _changed: int, size: int) -> NDArray[np.uint8]:
     return np.memmap(path, np.uint8, "r").reshape(-1, RECORD_BYTES)
 
 
-def _rows(dataset: Dataset, records: tuple[Record, ...]) -> NDArray[np.uint8]:
+def _rows(dataset: Dataset, records: Sequence[Record]) -> NDArray[np.uint8]:
     rows = np.empty((len(records), RECORD_BYTES), np.uint8)
     for row, record in zip(rows, records, strict=True):
         pixels = dataset.image(record).pixels

@@ -9,6 +9,7 @@ import hashlib
 import re
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def _unpacked(path: Path) -> bytes:
         raise DataError(f"{path} is damaged: {error}. Replace it with an intact copy.") from error
 
 
-def _stacked(dataset: Dataset, records: tuple[Record, ...]) -> NDArray[np.uint8]:
+def _stacked(dataset: Dataset, records: Sequence[Record]) -> NDArray[np.uint8]:
     """All images of a split, N H W, which must be grey and of one size."""
     images = [dataset.image(record).pixels for record in records]
     for record, image in zip(records, images, strict=True):

@@ -44,11 +44,22 @@ function draw(level) {
 
 /** The preset's name and what it shows; of a state that was changed, only where it came from. */
 function drawTitle() {
-  const { preset } = store.state;
+  const { preset, from } = store.state;
+  if (from !== null) return drawOrigin(from);
   const changed = isChanged(store.state);
   byId("title").textContent = changed ? say("changed", { name: say(preset) }) : say(preset);
   byId("lead").textContent = say(changed ? "changed.lead" : `${preset}.lead`);
   document.title = `${byId("title").textContent} – pellucid`;
+}
+
+/** A number of a network: its name, and which of its channels are drawn. @param {string} from */
+function drawOrigin(from) {
+  const { channels, more, rest } = store.state;
+  const left = more === null || rest === null ? "" : say("from.rest", { count: more, value: numeral(rest) });
+  const drawn = channels === null ? "" : say("from.channels", { channels });
+  byId("title").textContent = from;
+  byId("lead").textContent = [say("from.lead"), drawn, left].filter(Boolean).join(" ");
+  document.title = `${from} – pellucid`;
 }
 
 /** Menus, words and complaints: what changes with preset, language or validity alone. */

@@ -8,7 +8,8 @@ import { axis } from "./axis.js";
  *   bias: Tensor | null, grad_output: Tensor | null, kernel_size: number[], stride: number[],
  *   padding: number[] | "same" | "valid", dilation: number[], groups: number, output_padding: number[],
  *   padding_mode: string, ceil_mode: boolean, count_include_pad: boolean, flip: boolean, at: number[],
- *   ask: number[] | null}} State
+ *   ask: number[] | null, from: string | null, channels: string | null, network: number | null,
+ *   rest: number | null, more: number | null}} State
  * @typedef {{operation: string, transposed: boolean, weighted: boolean, rows: Axis, cols: Axis, small: number[],
  *   big: number[], groups: number, fan: number, flip: boolean, includePad: boolean, input: number[],
  *   output: number[], weight: number[]}} Plan

@@ -116,6 +116,10 @@ function checkLine(store, sum, value, index) {
   ];
   const onBig = plan.transposed ? state.pass === "forward" : state.pass === "x";
   if (onBig && hasFull(plan)) parts.push(say("check.full", { value: numeral(fullValue(store, index)) }));
+  if (state.network !== null && state.pass === "forward") {
+    const off = tiny(Math.abs(sum.total - state.network));
+    parts.push(say("check.network", { value: numeral(state.network), off }));
+  }
   return [mark, ` ${[...parts, `Δ ${tiny(delta)}`].join(" · ")}`];
 }
 

@@ -3,7 +3,16 @@
 
 /** @type {Record<string, [string, string]>} */
 const WORDS = {
-  "page": ["Arithmetic", "Arithmétique"],
+  "page./arithmetic": ["Arithmetic", "Arithmétique"],
+  "page./network": ["Network", "Réseau"],
+  "page./why": ["Why", "Pourquoi"],
+  "page./cost": ["Cost", "Coût"],
+  "page./training": ["Training", "Entraînement"],
+  "page./mistakes": ["Mistakes", "Erreurs"],
+  "from.lead": ["A number of your network, with the numbers that it is made of.", "Un nombre de votre réseau, avec les nombres dont il est fait."],
+  "from.channels": ["Channels from the left: {channels}.", "Canaux à partir de la gauche : {channels}."],
+  "from.rest": ["The bias holds, beside its own, what {count} more channels give: {value}.", "Le biais contient aussi ce que donnent {count} autres canaux : {value}."],
+  "check.network": ["network {value} (Δ {off})", "réseau {value} (Δ {off})"],
   "skip": ["Skip to the numbers", "Aller aux nombres"],
   "language": ["Français", "English"],
   "theme": ["Light or dark", "Clair ou sombre"],

@@ -8,13 +8,15 @@
  *   pair     size kernel_size stride padding dilation output_padding      "2" is "2,2"; padding also same | valid
  *   flag     ceil_mode count_include_pad flip                             true | false
  *   index    at ask            channel,row,column; with pass=weight out,in,row,column; with pass=bias channel
+ *   text     from channels    of a number of a network: its name, the channels that are drawn
+ *   real     network rest more                its own value; what channels that are left out give, and how many
  *   grid     x weight bias grad_output           numbers by ",", rows by "/", channels (kernels) by ";"; bias=none
  */
 import { plan } from "../numerics/plan.js";
 import { resultShape } from "../numerics/terms.js";
 import { build, middle, passesOf, settingsFrom } from "./build.js";
 import { check } from "./check.js";
-import { FLAGS, GRIDS, gridText, KEYS, Malformed, pairText, read, WORDS } from "./grammar.js";
+import { FLAGS, GRIDS, gridText, KEYS, Malformed, pairText, read, REALS, TEXTS, WORDS } from "./grammar.js";
 import { numbersOf, PRESETS, settingsOf } from "./presets.js";
 
 /**
@@ -162,6 +164,9 @@ export function format(state, lang) {
   if (!state.bias && first.bias) parts.push("bias=none");
   const home = state.pass === first.pass ? first.at : middle(resultShape(plan(state), state.pass));
   if (String(state.at) !== String(home)) parts.push(`at=${state.at}`);
+  for (const key of [...TEXTS, ...REALS]) {
+    if (state[key] !== null) parts.push(`${key}=${encodeURIComponent(String(state[key]))}`);
+  }
   if (state.ask) parts.push(`ask=${state.ask}`);
   if (lang !== "en") parts.push(`lang=${lang}`);
   return `#${[`preset=${state.preset}`, ...parts].join("&")}`;

@@ -15,7 +15,12 @@ export const FLAGS = /** @type {const} */ (["ceil_mode", "count_include_pad", "f
 export const GRIDS = /** @type {const} */ (["x", "weight", "bias", "grad_output"]);
 const INDICES = ["at", "ask"];
 const SINGLE = ["in_channels", "out_channels", "groups"];
-export const KEYS = [...Object.keys(WORDS), ...Object.keys(LIMITS), ...FLAGS, ...INDICES, ...GRIDS];
+/** Of a number of a network: its name, the channels that are drawn, its own value, what those left out give. */
+export const TEXTS = /** @type {const} */ (["from", "channels"]);
+export const REALS = /** @type {const} */ (["network", "rest", "more"]);
+export const KEYS = [...Object.keys(WORDS), ...Object.keys(LIMITS), ...FLAGS, ...INDICES, ...GRIDS, ...TEXTS, ...REALS];
+
+const MOST_TEXT = 300;
 
 /** A key or value that does not follow the grammar. */
 export class Malformed extends Error {}
@@ -27,7 +32,9 @@ export function read(key, text) {
   if (FLAGS.includes(/** @type {any} */ (key))) return oneOf(["true", "false"], text) === "true";
   if (key === "padding" && ["same", "valid"].includes(text)) return text;
   if (key === "bias" && text === "none") return null;
+  if (TEXTS.includes(/** @type {any} */ (key))) return text.slice(0, MOST_TEXT);
   const found = numbers(text);
+  if (REALS.includes(/** @type {any} */ (key))) return sized(found, 1);
   if (GRIDS.includes(/** @type {any} */ (key))) return found;
   if (!found.every((part) => Number.isInteger(part))) throw new Malformed();
   return INDICES.includes(key) ? found : sized(found, SINGLE.includes(key) ? 1 : 2);

@@ -34,6 +34,9 @@ export const DEFAULTS = {
   stride: [1, 1], padding: /** @type {number[] | "same" | "valid"} */ ([0, 0]), dilation: [1, 1], groups: 1,
   output_padding: [0, 0], padding_mode: "zeros", bias: true, ceil_mode: false, count_include_pad: true, flip: false,
   at: /** @type {number[] | null} */ (null), ask: /** @type {number[] | null} */ (null),
+  from: /** @type {string | null} */ (null), channels: /** @type {string | null} */ (null),
+  network: /** @type {number | null} */ (null), rest: /** @type {number | null} */ (null),
+  more: /** @type {number | null} */ (null),
 };
 /** @type {Numbers} */
 const NUMBERS = { x: tensor([1, 5, 5], DECK_X), weight: tensor([1, 1, 3, 3], DECK_W), bias: null, grad_output: null };
