@@ -121,3 +121,17 @@ TEXT_CONTRAST = """() => {
 def text_contrasts(window: Page) -> list[tuple[float, str]]:
     """Contrast (WCAG 2) of every visible text with what lies under it, and the text's beginning."""
     return [(ratio, text) for ratio, text in window.evaluate(TEXT_CONTRAST)]
+
+
+def too_wide(window: Page) -> list[str]:
+    """What reaches beyond the right edge of a page that has to be scrolled sideways; nothing where it has not."""
+    return window.evaluate(
+        """() => {
+          const { scrollWidth, clientWidth } = document.documentElement;
+          if (scrollWidth <= clientWidth) return [];
+          const beyond = (element) => element.getBoundingClientRect().right > clientWidth + 0.5;
+          const told = ({ tagName, id, className, textContent }) =>
+            `${tagName} #${id} .${className} ${textContent.slice(0, 40)}`;
+          return [`${scrollWidth} > ${clientWidth}`, ...[...document.querySelectorAll("*")].filter(beyond).map(told)];
+        }"""
+    )

@@ -289,4 +289,4 @@ def test_training_and_serving_see_the_same_bits(tmp_path, monkeypatch, rule, cha
     predictor, seen = load(tmp_path / "m.safetensors"), []
     predictor.model.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].clone()))
     predictor(photos)
-    assert torch.equal(seen[0], preprocess.normalise(torch.from_numpy(direct)))
+    assert torch.equal(torch.cat(seen), preprocess.normalise(torch.from_numpy(direct)))

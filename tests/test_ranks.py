@@ -145,7 +145,8 @@ def test_who_and_where_from_torchrun_and_slurm():
     slurm = {"SLURM_STEP_NODELIST": "gpu[07-08],x", "SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "8"}
     slurm |= {"SLURM_LOCALID": "2", "SLURM_JOB_ID": "1234567"}
     assert placed(slurm) == (Ranks(2, 8, 2, 1), "tcp://gpu07:34567")
-    assert placed(slurm | {"SLURM_STEP_NUM_TASKS": "1"}) is None
+    lonely = slurm | {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_STEP_NUM_TASKS": "1"}
+    assert placed(lonely | {"SLURM_RESTART_COUNT": "3"})[0] == Ranks(again=3)
 
 
 @pytest.mark.parametrize(

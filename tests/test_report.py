@@ -20,7 +20,7 @@ from pellucid.report.matrix import most_confused, shade
 from pellucid.report.numerals import count, data, number, setting
 from pellucid.report.page import page as draw_page
 from pellucid.report.pictures import data_uri
-from tests.browser import text_contrasts, watched_page
+from tests.browser import text_contrasts, too_wide, watched_page
 from tests.sample_run import HOSTILE, sample_counts, sample_run, without_training
 
 WINDOWS = {
@@ -272,8 +272,7 @@ def test_odd_pictures_and_names_fit():
 def test_the_page_is_clean_and_fits(browser, report, window):
     with watched_page(browser, **WINDOWS[window]) as opened:
         opened.goto(report.as_uri())
-        width, inner = opened.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert width <= inner
+        assert too_wide(opened) == []
         assert opened.evaluate(CUT_TEXTS) == []
         faint = [(round(ratio, 2), text) for ratio, text in text_contrasts(opened) if ratio < 4.5]
         assert not faint

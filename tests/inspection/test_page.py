@@ -14,7 +14,7 @@ from pellucid.inspection.recording import record
 from pellucid.inspection.streams import streams_of
 from pellucid.inspection.targets import Class, Pixel
 from pellucid.inspection.writing import write_explanation
-from tests.browser import watched_page
+from tests.browser import too_wide, watched_page
 from tests.inspection.test_accounting import built, images
 from tests.inspection.test_explaining import make_model, photo  # noqa: F401
 
@@ -51,7 +51,7 @@ def test_pages_are_in_order_on_any_screen(scheme, width, photo, make_model, tmp_
     for name in ("why.html", "map.html"):
         with watched_page(browser, viewport={"width": width, "height": 800}, color_scheme=scheme) as window:
             opened(window, tmp_path / name)
-            assert window.evaluate("document.documentElement.scrollWidth") <= width
+            assert too_wide(window) == []
             assert window.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
             window.keyboard.press("Tab")
             assert window.evaluate("document.activeElement.className") == "skip"

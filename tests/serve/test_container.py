@@ -75,7 +75,7 @@ def test_it_installs_what_a_service_of_an_exported_file_imports_and_no_torch(net
         "from pellucid.runtime.verifying import verify\n"
         f"verify({str(net)!r})\n"
         "threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        "try: main(['serve', sys.argv[1], '--port', '0'])\n"
+        "try: main(['serve', sys.argv[1], '--port', '0', '--engine', 'onnxruntime'])\n"
         "finally: print(*{name.partition('.')[0] for name in sys.modules})"
     )
     found = subprocess.run([sys.executable, "-c", code, str(net)], capture_output=True, text=True)

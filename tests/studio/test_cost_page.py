@@ -4,7 +4,7 @@ import pytest
 
 from pellucid.inspection.costs import cost_of
 from pellucid.studio.roofline_chart import roofline_points
-from tests.browser import text_contrasts, watched_page
+from tests.browser import text_contrasts, too_wide, watched_page
 from tests.studio.glass import exact, looking, show
 
 pytestmark = pytest.mark.browser
@@ -71,5 +71,5 @@ def test_the_page_fits_a_phone(glass, browser, scheme):
     address, _ = glass
     with watched_page(browser, viewport={"width": 360, "height": 800}, color_scheme=scheme) as window:
         show(window, f"{address}/cost")
-        assert window.evaluate("document.documentElement.scrollWidth") <= 360
+        assert too_wide(window) == []
         assert not [text for ratio, text in text_contrasts(window) if ratio < 4.5]

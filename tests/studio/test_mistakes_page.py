@@ -16,7 +16,7 @@ from pellucid.network import load_predictor
 from pellucid.studio.judging import Progress, judged
 from pellucid.studio.photos import Split, photos_of
 from pellucid.studio.subject import Subject
-from tests.browser import text_contrasts, watched_page
+from tests.browser import text_contrasts, too_wide, watched_page
 from tests.drawn import make_box_table, make_mask_folder
 from tests.inspection.networks import unsettled
 from tests.inspection.trained import COLORS, make_color_folder
@@ -175,5 +175,5 @@ def test_a_wrong_cell_is_told(address):
 def test_the_page_fits_the_screen(address, browser, scheme, width):
     with watched_page(browser, viewport={"width": width, "height": 800}, color_scheme=scheme) as window:
         show(window, f"{address}/mistakes")
-        assert window.evaluate("document.documentElement.scrollWidth") <= width
+        assert too_wide(window) == []
         assert not [(ratio, text) for ratio, text in text_contrasts(window) if ratio < 4.5]

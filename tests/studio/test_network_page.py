@@ -10,7 +10,7 @@ from pellucid.inspection.fields import box_around, seen
 from pellucid.studio.address import Address
 from pellucid.studio.chosen import choose, contributions
 from pellucid.studio.sprites import INKS, SCALES
-from tests.browser import text_contrasts, watched_page
+from tests.browser import text_contrasts, too_wide, watched_page
 from tests.studio.glass import canvas_pixels, exact, finished, look_of, looking, plain, show
 from tests.studio.served import ask
 
@@ -198,7 +198,7 @@ def test_pages_fit_the_screen_and_are_readable(glass, browser, scheme, width, pa
     address, _ = glass
     with watched_page(browser, viewport={"width": width, "height": 800}, color_scheme=scheme) as window:
         show(window, f"{address}{path}")
-        assert window.evaluate("document.documentElement.scrollWidth") <= width
+        assert too_wide(window) == []
         poor = [(ratio, text) for ratio, text in text_contrasts(window) if ratio < 4.5]
         assert not poor
         unnamed = window.evaluate(

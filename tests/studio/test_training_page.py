@@ -8,7 +8,7 @@ import pytest
 from pellucid.studio.subject import subject_of
 from pellucid.studio.training_page import first_kernels
 from pellucid.training.events import Evaluated, Finished, Started, Stepped
-from tests.browser import text_contrasts, watched_page
+from tests.browser import text_contrasts, too_wide, watched_page
 from tests.studio.glass import canvas_pixels, complete, exact, make_model, show
 from tests.studio.served import ask, running
 from tests.studio.test_network_page import diverging
@@ -109,7 +109,7 @@ def test_a_run_that_has_only_begun_has_a_page(tmp_path):
 def test_the_page_fits_the_screen(address, browser, scheme, width):
     with watched_page(browser, viewport={"width": width, "height": 800}, color_scheme=scheme) as window:
         show(window, f"{address}/training")
-        assert window.evaluate("document.documentElement.scrollWidth") <= width
+        assert too_wide(window) == []
         assert not [text for ratio, text in text_contrasts(window) if ratio < 4.5]
 
 

@@ -132,7 +132,8 @@ class _Clock:
 def _asked(stop: Callable[[], str], ranks: Ranks) -> str:
     """Why to stop, which all ranks do when one of them is asked to."""
     reason = stop()
-    return reason or ("another rank was asked to" if ranks.greatest(bool(reason)) else "")
+    any_asked = ranks.greatest(bool(reason))
+    return reason or ("another rank was asked to" if any_asked else "")
 
 
 def _begin(model: AbstractModel, plan: Plan, device: torch.device, ranks: Ranks) -> Progress:
