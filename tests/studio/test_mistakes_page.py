@@ -106,10 +106,7 @@ def test_an_image_opens_the_reasons_of_its_mistake(address, logits, page):
     page.wait_for_selector("h1:has-text('against')")
     complete(page)
     classes = sorted(COLORS)
-    assert (
-        page.locator("h1").inner_text()
-        == f"Why class:{classes[found[wrong].argmax()]} against {classes[labels[wrong]]}"
-    )
+    assert page.locator("h1").inner_text() == f"Why {classes[found[wrong].argmax()]} against {classes[labels[wrong]]}"
     assert f"image={wrong}" in page.url
 
 

@@ -3,11 +3,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from pellucid.studio.subject import subject_of
-from pellucid.studio.training_page import first_kernels
+from pellucid.studio.training_page import model_kernels
 from pellucid.training.events import Evaluated, Finished, Started, Stepped
+from pellucid.training.folder import RunFolder
+from pellucid.training.kernels import keep_kernels
 from tests.browser import text_contrasts, too_wide, watched_page
 from tests.studio.glass import canvas_pixels, complete, exact, make_model, show
 from tests.studio.served import ask, running
@@ -86,14 +90,35 @@ def test_a_line_that_is_being_written_is_not_read(address, run, page):
     assert told(page)["step"] == "8 of 40"
 
 
-def test_the_first_kernels_are_those_of_the_model_file(run, page):
+def test_the_model_kernels_are_those_of_the_model_file(run, page):
     model = make_model("classify", run)
-    planes = first_kernels(model).reshape(-1, 3, 3)
+    planes = model_kernels(model).reshape(-1, 3, 3)
     with running(None, subject_of(str(run), None)) as address:
         show(page, f"{address}/training")
         assert page.locator("#kernels .tile").count() == len(planes)
         drawn = canvas_pixels(page, page.locator("#kernels image.on-light").first.get_attribute("href"))
     wanted = diverging(planes.reshape(-1, 3), float(abs(planes).max()), "light")
+    assert (drawn == wanted).all()
+
+
+def test_kernels_are_shown_as_they_grow(run, page):
+    folder, layer = RunFolder(run), torch.nn.Conv2d(3, 5, 3)
+    weights = [torch.randn(5, 3, 3, 3, generator=torch.Generator().manual_seed(seed)) for seed in range(20)]
+    for step, weight in enumerate(weights):
+        layer.weight.data = weight
+        event = Evaluated(step, step / 10, "top1", 0.5, False) if step else Started(0, 40, 320, 5000)
+        keep_kernels(folder, event, layer)
+    change = (weights[-1] - weights[0]).abs().sum(dim=(2, 3))
+    with running(None, subject_of(str(run), None)) as address:
+        show(page, f"{address}/training")
+        heads = page.locator("#growth thead th").all_inner_texts()
+        places = [tuple(map(int, text.split(", "))) for text in page.locator("#growth tbody th").all_inner_texts()]
+        drawn = canvas_pixels(page, page.locator("#growth image.on-light").first.get_attribute("href"))
+    steps = [int(text.removeprefix("step ")) for text in heads[1:]]
+    assert steps == [0, 2, 5, 7, 10, 12, 14, 17, 19]
+    assert places == [(at, int(change[at].argmax())) for at in change.amax(1).argsort(descending=True).tolist()]
+    shown = [weights[step][at, channel].double().numpy() for at, channel in places for step in steps]
+    wanted = diverging(np.concatenate(shown), float(abs(np.stack(shown)).max()), "light")
     assert (drawn == wanted).all()
 
 

@@ -49,12 +49,12 @@ def test_another_class_and_a_contrast_are_chosen_by_menus(glass, page):
     page.wait_for_function("() => location.search.includes('fly')")
     complete(page)
     page.locator("select[name=versus]").select_option("wasp")
-    page.wait_for_selector("h1:has-text('class:fly against wasp')")
+    page.wait_for_selector("h1:has-text('fly against wasp')")
     complete(page)
     assert exact(page.locator("#sum .sum data")) == pytest.approx(logits[1] - logits[2], rel=1e-5)
     assert "The target is made of 1.0000 · fc[1] −1.0000 · fc[2]" in page.locator("#hop").inner_text()
     page.go_back()
-    page.wait_for_selector("h1:text-is('Why class:fly')")
+    page.wait_for_selector("h1:text-is('Why fly')")
 
 
 def test_a_term_is_followed_hop_by_hop(glass, page):

@@ -218,5 +218,5 @@ def test_tensorboard_gets_the_same_numbers(folder):
 def test_no_two_files_of_a_run_have_one_name(folder):
     names = [name for name, thing in vars(RunFolder).items() if isinstance(thing, property)]
     paths = {getattr(folder, name) for name in names}
-    assert len(paths) == len(names) == 8
+    assert len(paths) == len(names) == 9
     assert all(path.parent == folder.path for path in paths)

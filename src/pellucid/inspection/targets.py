@@ -36,7 +36,11 @@ class Class:
 
     def text(self, classes: Sequence[str]) -> str:
         """As `class:bee against fly`."""
-        return f"class:{_told(self.name, self.versus, classes)}"
+        return f"class:{self.title(classes)}"
+
+    def title(self, classes: Sequence[str]) -> str:
+        """As `bee against fly`."""
+        return _told(self.name, self.versus, classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,10 @@ class Pixel:
         """As `pixel:12,40:bee against fly`."""
         return f"pixel:{self.y},{self.x}:{_told(self.name, self.versus, classes)}"
 
+    def title(self, classes: Sequence[str]) -> str:
+        """As `bee against fly at 12, 40`."""
+        return f"{_told(self.name, self.versus, classes)} at {self.y}, {self.x}"
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -92,6 +100,10 @@ class Box:
     def text(self, classes: Sequence[str]) -> str:
         """As `candidate:1730:bee:score`."""
         return f"candidate:{self.candidate}:{_said(self.name, classes)}:{self.part}"
+
+    def title(self, classes: Sequence[str]) -> str:
+        """As `bee, score of candidate 1730`."""
+        return f"{_said(self.name, classes)}, {self.part} of candidate {self.candidate}"
 
 
 Target = Class | Pixel | Box

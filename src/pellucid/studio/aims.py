@@ -59,7 +59,9 @@ def _images(session: Session, address: Address) -> Markup:
         for word, to in (("Previous", at - 1), ("Next", at + 1))
         if 0 <= to <= last
     ]
-    return tag("p", f"Image {count(at)} of {count(last + 1)} ", *(join([link, " "]) for link in links), class_="images")
+    return tag(
+        "p", f"Image {count(at + 1)} of {count(last + 1)} ", *(join([link, " "]) for link in links), class_="images"
+    )
 
 
 def _menu(name: str, label: str, options: Iterable[tuple[str, str]], chosen: str) -> Markup:

@@ -62,9 +62,10 @@ def sizes_of(operation: Operation) -> Float[Tensor, " c"]:
 
 
 def choose(look: Look, address: Address) -> Chosen:
-    """As `op`, `channel`, `row` and `column` say; what they leave open is the first operation, and what gives most."""
+    """As `op`, `channel`, `row` and `column` say; the rest is the first with weights, and what gives most."""
     name = address.text("op")
-    operation = look.trace.operations[1] if name is None else look.trace[name]
+    first = next((one for one in look.trace if one.params), look.trace.operations[1])
+    operation = first if name is None else look.trace[name]
     order = tuple(sizes_of(operation).argsort(descending=True, stable=True).tolist())
     channel = address.number("channel")
     if channel is not None and channel >= len(order):

@@ -98,5 +98,5 @@ def _row(row: Row, by: str, value: float, most: float, address: Address) -> Mark
 
 
 def _number(value: float | None) -> Markup:
-    known = "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else data(value)
+    known = "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else data(value or 0)
     return tag("td", known, class_="number")

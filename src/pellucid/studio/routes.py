@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from jaxtyping import UInt8
+from numpy import ndarray
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -12,6 +14,7 @@ from pellucid.report.markup import tag
 from pellucid.studio.address import Address
 from pellucid.studio.cost_page import cost_page
 from pellucid.studio.drawing import pixels_png
+from pellucid.studio.growth import growth
 from pellucid.studio.memo import NotYetError
 from pellucid.studio.mistakes_page import mistakes_page
 from pellucid.studio.network_page import network_page
@@ -63,10 +66,19 @@ def _run_routes(run: Path) -> list[Route]:
         return StreamingResponse(events, media_type="text/event-stream")
 
     def kernels(request: Request) -> Response:
-        theme = "dark" if request.query_params.get("theme") == "dark" else "light"
-        return Response(sprite_png(kernel_steps(RunFolder(run).model), theme), media_type="image/png")
+        return _sprite(request, kernel_steps(RunFolder(run).model))
 
-    return [Route("/training", page), Route("/training/events", stream), Route("/training/kernels.png", kernels)]
+    def grown(request: Request) -> Response:
+        found = growth(run)
+        return Response(status_code=404) if found is None else _sprite(request, found.sprite())
+
+    pictures = [Route("/training/kernels.png", kernels), Route("/training/growth.png", grown)]
+    return [Route("/training", page), Route("/training/events", stream), *pictures]
+
+
+def _sprite(request: Request, steps: UInt8[ndarray, "h w"]) -> Response:
+    theme = "dark" if request.query_params.get("theme") == "dark" else "light"
+    return Response(sprite_png(steps, theme), media_type="image/png")
 
 
 def _address(request: Request) -> Address:

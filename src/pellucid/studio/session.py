@@ -119,7 +119,7 @@ class Session:
 
     def said(self, target: Target) -> str:
         """The target in words."""
-        return target.text(self.classes)
+        return target.title(self.classes)
 
     def warm(self) -> None:
         """Begin with what the first page shows."""

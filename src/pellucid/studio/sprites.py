@@ -10,7 +10,18 @@ from PIL import Image
 
 from pellucid.report.markup import Markup, tag
 
-__all__ = ["INKS", "SCALES", "clear_png", "clear_tile", "colors_of", "sprite_png", "stacked", "thumbnail", "tile"]
+__all__ = [
+    "INKS",
+    "SCALES",
+    "clear_png",
+    "clear_tile",
+    "colors_of",
+    "on_one_scale",
+    "sprite_png",
+    "stacked",
+    "thumbnail",
+    "tile",
+]
 
 SCALES = {
     "light": "2a69b4 5f8cc6 90afd7 c2d2e7 f5f5f5 e3cbbc cfa284 b9794b 9f5104",
@@ -37,6 +48,11 @@ def stacked(planes: Sequence[Float[ndarray, "h w"]], limits: Sequence[float]) ->
         np.rint(HALF * np.clip(plane / (limit or 1.0), -1, 1)) for plane, limit in zip(planes, limits, strict=True)
     )
     return (np.concatenate(list(steps)) + HALF).astype(np.uint8)
+
+
+def on_one_scale(planes: Float[ndarray, "n h w"]) -> UInt8[ndarray, "nh w"]:
+    """Planes as steps from minus to plus the largest size of all."""
+    return stacked(list(planes), [float(abs(planes).max())] * len(planes))
 
 
 def sprite_png(steps: UInt8[ndarray, "h w"], theme: str) -> bytes:

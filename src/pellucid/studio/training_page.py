@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from pellucid.checkpoint import load_model
 from pellucid.errors import PellucidError
 from pellucid.report.drawing import draw_curve
@@ -15,11 +13,13 @@ from pellucid.report.markup import Markup, tag
 from pellucid.report.numerals import count, number
 from pellucid.studio.address import Address
 from pellucid.studio.drawing import facts, panel
+from pellucid.studio.growth import growth_panel
 from pellucid.studio.page import Page
-from pellucid.studio.sprites import stacked, tile
+from pellucid.studio.sprites import on_one_scale, tile
 from pellucid.training.folder import RunFolder, history, logged
+from pellucid.training.kernels import first_kernels
 
-__all__ = ["first_kernels", "following", "kernel_steps", "log_size", "training_page"]
+__all__ = ["following", "kernel_steps", "log_size", "model_kernels", "training_page"]
 
 LOOKED = 0.4
 """Seconds between two looks at the log."""
@@ -36,7 +36,7 @@ def training_page(run: Path, address: Address) -> Page:
     charts = (
         draw_curve(chart.curve, f"chart{at}", log=chart.log) for at, chart in enumerate(history_charts(history(rows)))
     )
-    body = tag("div", _state(rows), *charts, *_kernels(folder), class_="panels")
+    body = tag("div", _state(rows), *charts, *growth_panel(run), *_kernels(folder), class_="panels")
     stream = None if _ended(rows) else f"/training/events?seen={size}"
     return Page("Training", tag("span", "Run ", tag("bdi", run.name or str(run))), body, _spoken(rows), stream=stream)
 
@@ -80,7 +80,7 @@ def _kernels(folder: RunFolder) -> list[Markup]:
     if not folder.model.is_file():
         return []
     try:
-        planes = first_kernels(folder.model)
+        planes = model_kernels(folder.model)
     except PellucidError:  # it is being written anew
         return []
     if planes is None:
@@ -92,8 +92,7 @@ def _kernels(folder: RunFolder) -> list[Markup]:
         for at in range(filters * inputs)
     )
     limit = number(float(abs(planes).max()))
-    note = f"Of the best model so far, {filters} filters by {inputs} input channels, −{limit} to +{limit}. "
-    note += "They are drawn anew as soon as a better model is written; a run folder keeps no earlier ones."
+    note = f"Of the best model so far, {filters} filters by {inputs} input channels, −{limit} to +{limit}."
     return [
         panel(
             "Kernels of the first layer", tag("ul", *tiles, class_="tiles tiny"), note=note, name="kernels", wide=True
@@ -101,18 +100,16 @@ def _kernels(folder: RunFolder) -> list[Markup]:
     ]
 
 
-def first_kernels(path: Path) -> Any:
+def model_kernels(path: Path) -> Any:
     """The weight of the first convolution as float64 O I H W; None of a network that has none."""
-    model, _ = load_model(path)
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    return layers[0].weight.detach().double().numpy() if layers else None
+    kernels = first_kernels(load_model(path)[0])
+    return None if kernels is None else kernels.double().numpy()
 
 
 def kernel_steps(path: Path) -> Any:
     """The same as a sprite, kernel under kernel."""
-    planes = first_kernels(path)
-    flat = planes.reshape(-1, *planes.shape[2:])
-    return stacked(list(flat), [float(abs(planes).max())] * len(flat))
+    planes = model_kernels(path)
+    return on_one_scale(planes.reshape(-1, *planes.shape[2:]))
 
 
 def log_size(run: Path) -> int:

@@ -42,7 +42,7 @@ def why_page(session: Session, address: Address) -> Page:
         first, between, last, later = [panel("The sum", waits, wide=True)], [], [], AGAIN
     hop = path[-1]
     sees = panel("What it sees", *field_view(look, hop, address))
-    way = (_hop(look, path, firsts, address), sees, _hops(look, path, address))
+    way = (_hop(look, path, firsts, address), tag("div", sees, _hops(look, path, address), class_="beside"))
     body = tag(
         "div",
         aim(session, look, address),
@@ -66,7 +66,7 @@ def _path(look: Look, address: Address, firsts: tuple[Hop, ...]) -> tuple[Hop, .
 def _account(layers: Layers, drawn: str, address: Address) -> tuple[list[Markup], list[Markup]]:
     """What stands before the way to the pixels, and behind it."""
     account = layers.account
-    before = [_sum(account), _picture(drawn), _biases(account)]
+    before = [tag("div", _sum(account), _biases(account), class_="beside"), _picture(drawn)]
     return before, [_layers(layers, address)]
 
 

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import io
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,11 @@ class RunFolder:
     def model(self) -> Path:
         """The best weights so far, ready for evaluate and predict."""
         return self.path / "model.safetensors"
+
+    @property
+    def kernels(self) -> Path:
+        """A folder: the first layer at every judgement."""
+        return self.path / "kernels"
 
     @property
     def metrics(self) -> Path:
@@ -104,6 +110,7 @@ class RunFolder:
         """Leave no trace of a run that failed before its first step, so that the folder can be given again."""
         for path in (self.config, self.ledger, self.events):
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.kernels, ignore_errors=True)
         if self.path.exists() and not any(self.path.iterdir()):
             self.path.rmdir()
 

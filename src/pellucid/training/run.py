@@ -14,6 +14,7 @@ from pellucid.ranks import ALONE, Ranks
 from pellucid.training.events import Evaluated, Event, Finished, Stopped
 from pellucid.training.finish import finish
 from pellucid.training.folder import RunFolder, RunLog, logged
+from pellucid.training.kernels import keep_kernels
 from pellucid.training.loop import fit, never
 from pellucid.training.prepare import Prepared, Say, prepare
 from pellucid.training.start import begin_model
@@ -97,6 +98,7 @@ def _trained(run: Prepared, stop: Callable[[], str], listen: Callable[[Event], N
         for event in events:
             if log is not None:
                 log.add(event)
+                keep_kernels(run.folder, event, model)
             listen(event)
             if _to_keep(event, run):
                 save_model(run.folder.model, model, _manifest(run, model))
