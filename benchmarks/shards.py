@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.machine import header
 from pellucid.catalog import find
+from pellucid.cores import usable_cores
 from pellucid.data.cache import decode
 from pellucid.data.columns import read_columns, write_columns
 from pellucid.data.converting import convert
@@ -131,11 +132,17 @@ def read(photos: Path) -> None:
             "files": open_dataset(photos, val=0, test=0),
             "shards": open_dataset(Path(place) / "shards", val=0, test=0),
         }
+        size = sum(path.stat().st_size for path in (Path(place) / "shards").glob("*.tar"))
+        print(f"shards: {size / sum(counts.values()):,.0f} bytes an image")
         for name, dataset in sets.items():
             records = dataset.split("train")[:2000]
             for what, call in (("bytes", dataset.encoded), ("pixels", dataset.image)):
                 seconds = best(functools.partial(_all, call, records))
                 print(f"{name} {what}: {len(records) / seconds:,.0f} images/s")
+        decoded = decode(sets["shards"], "train", PREPROCESS, {}, cap=0)
+        loader = Loader(decoded, find("TASKS", "classify")(sets["shards"].classes), len(decoded.records))
+        seconds = best(functools.partial(loader.at, 1))
+        print(f"shards, batches of network pixels, {usable_cores()} cores: {loader.batch / seconds:,.0f} images/s")
 
 
 def _all(call: Callable[[Record], object], records: Sequence[Record]) -> None:

@@ -25,6 +25,7 @@ from pellucid.data.pixels import RaggedPixels, Shelf, StoredPixels
 from pellucid.machine import keep_memory
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.preprocess import Preprocess
+from pellucid.ranks import ALONE, Ranks
 from pellucid.tasks.classify import Classify
 from pellucid.tasks.detect import Detect
 from pellucid.tasks.segment import Segment
@@ -66,7 +67,9 @@ def plain_step(model: AbstractModel, images: torch.Tensor, targets: Any) -> Call
     return step
 
 
-def our_steps(model: AbstractModel, loader: Loader, preprocess: Preprocess, steps: int) -> Iterator[Stepped]:
+def our_steps(
+    model: AbstractModel, loader: Loader, preprocess: Preprocess, steps: int, ranks: Ranks = ALONE
+) -> Iterator[Stepped]:
     """The loop as `pellucid train` runs it: data from the memory-mapped cache, augmentation, all."""
     settings = TrainConfig(
         optimizer="sgd", precision="bf16", size=preprocess.size[0], batch=loader.batch, save_seconds=1e9
@@ -74,7 +77,7 @@ def our_steps(model: AbstractModel, loader: Loader, preprocess: Preprocess, step
     filled, _ = fill_settings(
         settings, loader.task, parameters=sum(weight.numel() for weight in model.parameters()), steps=steps
     )
-    events = fit(model, loader.task, loader, None, Plan(filled, preprocess, steps))
+    events = fit(model, loader.task, loader, None, Plan(filled, preprocess, steps), ranks=ranks)
     return (event for event in events if isinstance(event, Stepped))
 
 

@@ -1,17 +1,41 @@
-"""What the ranks of a test do: started by torchrun, `python ranked.py evaluate | train …`."""
+"""What the ranks of a test do: started by torchrun, `python ranked.py evaluate | train | predict …`."""
 
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from pellucid import TrainConfig
+from pellucid import TrainConfig, answers
+from pellucid.cli import main
 from pellucid.data import loader
 from pellucid.evaluation import evaluate
-from pellucid.ranks import Ranks, joined
+from pellucid.files import write_atomic
+from pellucid.ranks import Ranks, joined, placed
 from pellucid.training.run import train
+
+ROOT = Path(__file__).parents[1]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--max-restarts", "1"]
+
+
+def torchrun(count: int, *words: object) -> None:
+    """Run this file on so many ranks, of one thread each."""
+    _run(*TORCHRUN, "--nproc-per-node", count, "-m", "tests.ranked", *words)
+
+
+def alone(*words: object) -> None:
+    """The same without torchrun."""
+    _run("-m", "tests.ranked", *words)
+
+
+def _run(*words: object) -> None:
+    command = [sys.executable, *map(str, words)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def judge(ranks: Ranks, folder: Path) -> None:
@@ -49,7 +73,28 @@ def run(ranks: Ranks, data: Path, out: Path, words: list[str]) -> None:
     train(data, out, settings(**changed), resume=ranks.again > 0 or "again" in words, stop=stop, ranks=ranks)
 
 
+def say(words: list[str]) -> int:
+    """Predict in parts of 16, each of which is put down in `written` below the file's folder when it is written.
+
+    With KILLED set, the second of two ranks kills itself behind its second part, once.
+    """
+    ranks, _ = placed(os.environ) or (Ranks(), "")
+    answers.PART = 16
+
+    def written(path: Path, content: bytes) -> None:
+        write_atomic(path, content)
+        with (path.parents[1] / "written").open("a") as log:
+            log.write(f"{ranks.again} {ranks.rank} {path.name}\n")
+        if "KILLED" in os.environ and path.name == "000007" and not ranks.again:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    answers.write_atomic = written
+    return main(["predict", *words])
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "predict":
+        sys.exit(say(sys.argv[2:]))
     with joined() as mine:
         if sys.argv[1] == "evaluate":
             judge(mine, Path(sys.argv[2]))

@@ -1,14 +1,14 @@
 """Several processes that torchrun starts are one run: the same figures, the same bits, whoever dies."""
 
 import json
-import os
-import subprocess
-import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.distributed import TCPStore
 
 from pellucid.checkpoint import Manifest, load_tensors, save_model
 from pellucid.data.cache import decode
@@ -17,33 +17,13 @@ from pellucid.data.loader import Loader
 from pellucid.errors import UsageError
 from pellucid.models.base import build_model
 from pellucid.preprocess import Preprocess
-from pellucid.ranks import ALONE, Ranks, hosts_of, placed
+from pellucid.ranks import ALONE, Ranks, agreed, hosts_of, placed
 from pellucid.tasks.classify import Classify
 from pellucid.training.prepare import _divide
 from pellucid.training.run import train
 from tests import ranked
 from tests.drawn import make_box_table, make_image_folder, make_mask_folder
-
-ROOT = Path(__file__).parents[1]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "1"]
-
-
-def torchrun(count: int, *words: object) -> None:
-    """Run `ranked.py` on so many ranks, of one thread each."""
-    command = [*TORCHRUN, "--nproc-per-node", str(count), "-m", "tests.ranked", *map(str, words)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def alone(*words: object) -> None:
-    """The same without torchrun."""
-    command = [sys.executable, "-m", "tests.ranked", *map(str, words)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+from tests.ranked import alone, torchrun
 
 
 def test_figures_are_the_same_for_any_number_of_ranks(tmp_path):
@@ -147,6 +127,23 @@ def test_who_and_where_from_torchrun_and_slurm():
     assert placed(slurm) == (Ranks(2, 8, 2, 1), "tcp://gpu07:34567")
     lonely = slurm | {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_STEP_NUM_TASKS": "1"}
     assert placed(lonely | {"SLURM_RESTART_COUNT": "3"})[0] == Ranks(again=3)
+
+
+def test_ranks_agree_whatever_earlier_starts_have_left():
+    """Hosts count their restarts each for itself, and the store remembers ranks that have ended."""
+    server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+    def start(delays: tuple[float, ...]) -> list[str]:
+        def one(rank: int) -> str:
+            time.sleep(delays[rank])
+            return agreed(TCPStore("127.0.0.1", server.port, is_master=False), Ranks(rank, 3, again=rank))
+
+        with ThreadPoolExecutor(3) as pool:
+            return list(pool.map(one, range(3)))
+
+    names = [start(delays) for delays in ((0, 0.1, 0), (0.2, 0, 0.1), (0, 0.3, 0.4))]
+    assert [len(set(found)) for found in names] == [1, 1, 1]
+    assert len({found[0] for found in names}) == 3
 
 
 @pytest.mark.parametrize(

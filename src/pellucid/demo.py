@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.answers import PredictionWriter
 from pellucid.catalog import suggestion
 from pellucid.config import TrainConfig
 from pellucid.data.check import check
@@ -19,7 +20,7 @@ from pellucid.network import Predictor, load_predictor
 from pellucid.prediction import predict
 from pellucid.results import free_path
 from pellucid.scenes import write_boxed_scenes, write_scenes
-from pellucid.terminal import PredictionWriter, TrainingView, figures
+from pellucid.terminal import TrainingView, figures
 from pellucid.training.run import train
 
 __all__ = ["DEMOS", "classify", "detect", "run_demos", "segment", "write_digits"]

@@ -2,7 +2,7 @@
 
 import glob
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from pellucid.data.packed import PackedPhoto, PackedPhotos
+from pellucid.data.remote import INDEX, is_url
 from pellucid.errors import ImageError, UsageError
 from pellucid.image import SUFFIXES, read_header, read_image
 from pellucid.predictions.base import AbstractPrediction
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pellucid.network import Predictor
     from pellucid.runtime.predictor import ExportedPredictor
 
-__all__ = ["Predicted", "list_images", "load", "predict"]
+__all__ = ["Predicted", "find_photos", "list_images", "load", "predict"]
 
 READERS = 2
 """Threads that read files while a network runs."""
@@ -81,14 +83,15 @@ class Predicted:
 
 def predict(
     model: str | Path | AbstractPredictor,
-    images: Iterable[str | Path],
+    images: Iterable[str | Path | PackedPhoto],
     *,
     threshold: float | None = None,
     agnostic: bool = False,
     tiles: bool = False,
     every: int = 1,
 ) -> Iterator[Predicted]:
-    """Predictions for image files and for the frames of videos, in order; what cannot be read gives one with an error.
+    """Predictions for image files, photos in shards and the frames of videos, in order; what cannot be read gives one
+    with an error.
 
     To detect, `threshold` is the least score of a box, where that of the model file is not wanted; `agnostic` lets
     boxes of different classes suppress each other; with `tiles` large photos are seen whole and in overlapping parts.
@@ -109,19 +112,23 @@ def predict(
 
     # A network that keeps all cores busy is called from here alone, while others read; else each does both.
     workers, apart = max(READERS, predictor.lanes), predictor.lanes > 1
-    batches = _batches(_opened(map(str, images), every), predictor.together, HELD_PIXELS // (workers + 1))
+    batches = _batches(_opened(images, every), predictor.together, HELD_PIXELS // (workers + 1))
     with ThreadPoolExecutor(workers) as pool:
         for found in _ahead(pool, (lambda batch: said(_read(batch))) if apart else _read, batches, workers):
             yield from found if apart else said(found)
 
 
-Waiting = str | Predicted
-"""The path of an image, or a frame of a video."""
+Waiting = str | PackedPhoto | Predicted
+"""The path of an image, one in a shard, or a frame of a video."""
 
 
-def _opened(paths: Iterable[str], every: int) -> Iterator[tuple[int, Waiting]]:
+def _opened(images: Iterable[str | Path | PackedPhoto], every: int) -> Iterator[tuple[int, Waiting]]:
     """(pixels, image) of all images and of the frames of videos."""
-    for path in paths:
+    for image in images:
+        if isinstance(image, PackedPhoto):
+            yield image.size[0] * image.size[1], image
+            continue
+        path = str(image)
         if is_video(path):
             yield from ((0 if one.pixels is None else one.pixels.size // 3, one) for one in _frames(path, every))
         else:
@@ -167,11 +174,12 @@ def _pixels(path: str) -> int:
     return height * width
 
 
-def _photo(path: str) -> Predicted:
+def _photo(photo: str | PackedPhoto) -> Predicted:
     try:
-        return Predicted(path, pixels=read_image(Path(path)).pixels)
+        pixels = photo.read() if isinstance(photo, PackedPhoto) else read_image(Path(photo)).pixels
     except ImageError as error:
-        return Predicted(path, error=str(error))
+        return Predicted(str(photo), error=str(error))
+    return Predicted(str(photo), pixels=pixels)
 
 
 def _frames(path: str, every: int) -> Iterator[Predicted]:
@@ -180,6 +188,18 @@ def _frames(path: str, every: int) -> Iterator[Predicted]:
             yield Predicted(path, pixels=frame.pixels, frame=frame.number, seconds=frame.seconds)
     except ImageError as error:
         yield Predicted(path, error=str(error))
+
+
+def find_photos(given: Sequence[str], listed: Iterable[str]) -> list[str] | PackedPhotos:
+    """The photos of a set in shards, here or behind a URL; else files, as `list_images` finds them."""
+    packed = [word for word in given if is_url(word) or (Path(word) / INDEX).is_file()]
+    if not packed:
+        return list_images(given, listed)
+    if len(given) > 1:
+        raise UsageError(f"{packed[0]} is a set in shards. Give it alone: it is predicted by itself.")
+    from pellucid.data.dataset import open_dataset
+
+    return PackedPhotos(open_dataset(packed[0], "shards", val=0, test=0))
 
 
 def list_images(given: Iterable[str], listed: Iterable[str]) -> list[str]:

@@ -35,6 +35,10 @@ class AbstractResults(ABC):
         """Write, or keep for the end, what is said of one image or frame."""
 
     @abstractmethod
+    def pass_over(self, image: str) -> None:
+        """Leave one image to another process: only its name is taken."""
+
+    @abstractmethod
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None: ...
 
 
@@ -52,9 +56,14 @@ class Drawings(AbstractResults):
         """One more picture, or frame of its video."""
         if found.frame is not None:
             self._add(found)
-        elif found.prediction is not None:
-            drawn = self._postprocess.draw(found.pixels, found.prediction)
-            write_image(free_path(self._folder, found.image, self._taken), drawn)
+            return
+        path = free_path(self._folder, found.image, self._taken)
+        if found.prediction is not None:
+            write_image(path, self._postprocess.draw(found.pixels, found.prediction))
+
+    def pass_over(self, image: str) -> None:
+        """Take the name that its picture has."""
+        free_path(self._folder, image, self._taken)
 
     def _add(self, found: Predicted) -> None:
         if found.frame == 0 or self._writer is None:
@@ -78,9 +87,14 @@ class Masks(AbstractResults):
 
     def take(self, found: Predicted) -> None:
         """One more file."""
+        name = found.image if found.frame is None else f"{Path(found.image).stem}-{found.frame:06d}"
+        path = free_path(self._folder, name, self._taken)
         if found.prediction is not None:
-            name = found.image if found.frame is None else f"{Path(found.image).stem}-{found.frame:06d}"
-            self._postprocess.save(found.prediction, free_path(self._folder, name, self._taken))
+            self._postprocess.save(found.prediction, path)
+
+    def pass_over(self, image: str) -> None:
+        """Take the name that its mask has."""
+        free_path(self._folder, image, self._taken)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Nothing is left to do."""
@@ -110,6 +124,10 @@ class BoxDataset(AbstractResults):
             raise UsageError("--out writes boxes, and this model finds none. Use --json, --csv or --save.")
         if found.prediction is not None:
             self._records.append(Record(Path(found.image), _label(found.prediction)))
+
+    def pass_over(self, image: str) -> None:
+        """Refused: a dataset is written by one process, in one go."""
+        raise UsageError(f"--to writes a dataset of all images, and {image} was left to another process.")
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is None and self._records:

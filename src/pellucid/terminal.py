@@ -3,24 +3,21 @@
 On a terminal progress is a bar; in a log it is a plain line now and then.
 """
 
-import csv
 import json
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from pellucid.prediction import Predicted
     from pellucid.training.events import Event
 
 __all__ = [
-    "PredictionWriter",
     "StopSignals",
     "TrainingView",
     "evaluation_text",
@@ -196,29 +193,3 @@ def _number(value: float | list[float | None] | None) -> str:
         case int():
             return f"{value:,}"
     return f"{value:.4f}"
-
-
-class PredictionWriter:
-    """Writes predictions as they come, also a line a frame: text, JSON or CSV with the task's `columns`."""
-
-    def __init__(self, form: str, columns: Sequence[str], stream: TextIO, *, videos: bool = False) -> None:
-        self._form = form
-        self._stream = stream
-        place = ["image", "frame", "seconds"] if videos else ["image"]
-        self._table = csv.DictWriter(stream, [*place, *columns, "error"], lineterminator="\n")
-        if form == "csv":
-            self._table.writeheader()
-
-    def write(self, found: "Predicted") -> None:
-        """One image's prediction or error."""
-        match self._form:
-            case "json":
-                self._stream.write(to_json(found.to_json()) + "\n")
-            case "csv":
-                row = found.prediction.to_row() if found.prediction else {}
-                self._table.writerow({**found.place, **row, "error": found.error})
-            case _:
-                said = found.prediction.text() if found.prediction else found.error
-                moment = "" if found.seconds is None else f"  {found.seconds:.2f} s"
-                self._stream.write(f"{found.image}{moment}  {said}\n")
-        self._stream.flush()

@@ -11,7 +11,7 @@ from pellucid.errors import UsageError
 from pellucid.inspection.accounting import account
 from pellucid.inspection.targets import Box, Class, Pixel
 from pellucid.models.base import build_model
-from tests.inspection.networks import CourseNet, ForeignResNet, Smooth, unsettled
+from tests.inspection.networks import CourseNet, ForeignResNet, Smooth, narrow, unsettled
 from tests.models.kinds import SMALL
 
 NAMES = sorted(catalogue("MODELS"))
@@ -24,11 +24,11 @@ TARGETS = {
 
 def built(name: str, dtype: torch.dtype = torch.float32) -> nn.Module:
     torch.manual_seed(0)
-    return unsettled(build_model(name, 5, **SMALL.get(name, {}))).to(dtype)
+    return unsettled(narrow(name)).to(dtype)
 
 
 def images(model: nn.Module, count: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    side = model.size if model.fixed_size else 64
+    side = model.size if model.fixed_size else min(64, model.size)
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(2), dtype=dtype)
 
 
@@ -40,14 +40,6 @@ def assert_closed(found, limit: float) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_account_of_every_model_closes(name):
-    model = built(name)
-    x = images(model, 1)
-    for target in TARGETS[model.task]:
-        assert_closed(account(model, x, target), 1e-5)
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_in_float64_it_closes_to_twelve_digits(name):
     """Of the scores; sides are decoded in float32."""
     model = built(name, torch.float64)
@@ -56,11 +48,17 @@ def test_in_float64_it_closes_to_twelve_digits(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_it_closes_for_twenty_images(name):
-    """The residual is within 1e-5 of the logit itself, not only of what is summed."""
-    model = built(name)
-    for x in images(model, 20).split(1):
-        found = account(model, x, TARGETS[model.task][0])
+def test_the_account_of_every_model_closes_for_twenty_images(name):
+    """In its own width, since wider sums round more: within 1e-5 of the score itself, not only of what is summed."""
+    torch.manual_seed(0)
+    model = unsettled(build_model(name, 5, **SMALL.get(name, {})))
+    score, *others = TARGETS[model.task]
+    first, *_ = several = images(model, 20).split(1)
+    for target in others:
+        assert_closed(account(model, first, target), 1e-5)
+    for x in several:
+        found = account(model, x, score)
+        assert found.badge == "EXACT"
         assert abs(found.residual) <= 1e-5 * abs(found.logit)
 
 

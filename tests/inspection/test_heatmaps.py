@@ -88,8 +88,8 @@ def test_integrated_gradients_are_complete_and_captum_s():
         ("net", Class(1, versus=0), "relu#2"),
         ("fcn8s_resnet18", Pixel(10, 20, 2), "backbone.layer4.1.relu2"),
         ("fcn_compact", Pixel(10, 20, 2), "down.3.1.relu"),
-        ("yolo_n", Box(3, 1), "pyramid.context.expand.relu"),
-        ("yolo_n", Box(5, 2, "bottom"), "pyramid.context.expand.relu"),
+        ("yolo_n", Box(3, 1), "pyramid.down.0.relu"),
+        ("yolo_n", Box(83, 2, "bottom"), "pyramid.up.1.relu"),
     ],
 )
 def test_every_task_has_every_map(name, target, layer, method):
@@ -102,6 +102,28 @@ def test_every_task_has_every_map(name, target, layer, method):
     if found.layer:
         assert found.layer == layer
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("candidate", "layer", "cell"), [(3, "down.0", (0, 3)), (71, "up.0", (1, 3)), (82, "up.1", (1, 0))]
+)
+def test_a_box_is_mapped_on_its_own_level_around_its_cell(candidate, layer, cell):
+    """Candidates of 64 pixels: 8x8 cells of stride 8, 4x4 of 16, 2x2 of 32."""
+    model, kept = built("yolo_n").eval(), {}
+    x = images(model, 1)
+    module = model.get_submodule(f"pyramid.{layer}.relu")
+    handle = module.register_forward_hook(lambda _m, _a, output: kept.update(map=output))
+    number = Box(candidate, 1).number(model, model(x), ())
+    handle.remove()
+    (gradient,) = torch.autograd.grad(number, kept["map"])
+    cam = (gradient.mean((2, 3), keepdim=True) * kept["map"]).sum(1)[0]
+    strength = gradient[0].square().sum(0).sqrt()
+    found = heat_map(model, x, Box(candidate, 1))
+    assert found.layer == f"pyramid.{layer}.relu"
+    expected = cam.clamp(max=0) + cam.clamp(min=0) * strength / strength.max()
+    assert torch.allclose(found.cells, expected.detach().double(), atol=1e-7)
+    for row, column in (found.cells > 0).nonzero().tolist():
+        assert max(abs(row - cell[0]), abs(column - cell[1])) <= 1, "a 3x3 convolution lies between cell and map"
 
 
 def test_squares_cover_every_pixel_once():

@@ -10,9 +10,7 @@ from torch.nn.functional import relu
 from pellucid.catalog import catalogue
 from pellucid.errors import UsageError
 from pellucid.inspection.recording import INPUT, record
-from pellucid.models.base import build_model
-from tests.inspection.networks import CourseNet, ForeignResNet, unsettled
-from tests.models.kinds import SMALL
+from tests.inspection.networks import CourseNet, ForeignResNet, narrow, unsettled
 
 NAMES = sorted(catalogue("MODELS"))
 
@@ -20,7 +18,7 @@ NAMES = sorted(catalogue("MODELS"))
 @functools.cache
 def built(name: str) -> nn.Module:
     torch.manual_seed(0)
-    return unsettled(build_model(name, 5, **SMALL.get(name, {})))
+    return unsettled(narrow(name))
 
 
 def image(model: nn.Module, side: int = 64) -> torch.Tensor:

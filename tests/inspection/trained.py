@@ -13,7 +13,7 @@ from pellucid.training.run import train
 from tests.drawn import make_box_table, make_mask_folder
 
 COLORS = {"red": (200, 50, 40), "green": (60, 170, 60), "blue": (40, 60, 210), "grey": (120, 120, 120)}
-COMMON = {"seed": 0, "precision": "fp32", "device": "cpu", "evaluate_every": 5, "color": 0.0}
+COMMON = {"seed": 0, "precision": "fp32", "device": "cpu", "threads": 1, "evaluate_every": 5, "color": 0.0}
 SETTINGS = {
     "classify": {"model": "compact", "arguments": ("width=8", "side=32"), "epochs": 12, "batch": 16, "lr": 0.02},
     "segment": {"model": "fcn_compact", "arguments": ("width=8",), "epochs": 15, "batch": 8, "size": 32},

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pellucid.catalog import catalogue
 from pellucid.models.base import AbstractModel, build_model
 from pellucid.models.weights import inherit_weights
+from tests.inspection.networks import unsettled
 from tests.models.kinds import SMALL, assert_shape, logits, narrowed, targets_of
 
 CLASSES = 5
@@ -34,20 +35,7 @@ def fresh(name: str) -> AbstractModel:
 
 def stirred(name: str) -> AbstractModel:
     """As after some training: no normalisation is the identity, no gamma is 0, and no score."""
-    model, generator = fresh(name), torch.Generator().manual_seed(1)
-    for tensor in model.parameters():
-        if not tensor.any():
-            tensor.data.normal_(0, 0.1, generator=generator)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor, low, high in (
-                (module.weight, 0.3, 0.9),
-                (module.bias, -0.3, 0.3),
-                (module.running_mean, -0.2, 0.2),
-                (module.running_var, 0.5, 2.0),
-            ):
-                tensor.data.uniform_(low, high, generator=generator)
-    return model.eval()
+    return unsettled(fresh(name)).eval()
 
 
 def images(model: AbstractModel, n: int, side: int | None = None, channels: int = 3) -> Tensor:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import safetensors.numpy
 from numpy import ndarray
 
 from pellucid.errors import DataError
@@ -71,11 +70,13 @@ class Place:
 
 def write_columns(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> None:
     """Write plain values and arrays, whole or not at all."""
+    from safetensors.numpy import save_file
+
     tight = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     sums = {name: hashlib.sha256(array.reshape(-1).view(np.uint8).data).hexdigest() for name, array in tight.items()}
     said = canonical_json({"facts": facts, "sha256": sums})
     with atomic_path(path) as draft:
-        safetensors.numpy.save_file(tight, draft, {KEY: said})
+        save_file(tight, draft, {KEY: said})
 
 
 def read_columns(path: Path) -> Columns:

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from pellucid.types import Record
 
-__all__ = ["AbstractRecords", "chosen", "relabelled"]
+__all__ = ["AbstractRecords", "chosen", "classes_of", "relabelled"]
 
 
 class AbstractRecords(Sequence[Record]):
@@ -42,6 +42,10 @@ class AbstractRecords(Sequence[Record]):
         The second has no column where there are no masks. None where it is not known.
         """
 
+    @abstractmethod
+    def classes(self) -> Int[ndarray, " n"]:
+        """The labels, where each is the index of a class."""
+
     @overload
     def __getitem__(self, place: int) -> Record: ...
 
@@ -68,3 +72,10 @@ def relabelled(records: Sequence[Record], relabel: Callable[[Any], Any]) -> Sequ
     if isinstance(records, AbstractRecords):
         return records.relabelled(relabel)
     return tuple(replace(record, label=relabel(record.label)) for record in records)
+
+
+def classes_of(records: Sequence[Record]) -> Int[ndarray, " n"]:
+    """The labels of images that have a class each."""
+    if isinstance(records, AbstractRecords):
+        return records.classes()
+    return np.array([record.label for record in records], np.int64)

@@ -188,6 +188,14 @@ class IndexedRecords(AbstractRecords):
             return sizes, np.zeros((len(self), 0), np.int32)
         return None if self.relabel else (sizes, _at(self.source.columns.mapped("mask_marks"), self.rows))
 
+    def classes(self) -> Int[ndarray, " n"]:
+        """The column of labels, each different one of which is renumbered once."""
+        found = self.source.columns.mapped("label")[self.rows]
+        if self.relabel is None:
+            return found
+        known, places = np.unique(found, return_inverse=True)
+        return np.array([self.relabel(label) for label in known.tolist()], np.int64)[places]
+
 
 def _at(column: Int[ndarray, "samples k"], rows: Int[ndarray, " n"]) -> Int[ndarray, "n k"]:
     """Some rows of a column, without a copy where they are neighbours."""

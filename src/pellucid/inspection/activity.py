@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from pellucid.inspection.findings import Finding
+from pellucid.inspection.findings import Finding, useless
 from pellucid.inspection.listening import Listener
 from pellucid.inspection.places import Places, evaluating
 
@@ -143,21 +143,13 @@ def _still(one: _Range) -> Bool[Tensor, " c"]:
 
 
 def _constant(found: Activity) -> list[Finding]:
-    where = {name: int(_still(one).sum()) for name, one in found.ranges.items() if _still(one).any()}
-    if not where:
-        return []
-    worst = max(where, key=lambda name: where[name])
-    return [
-        Finding(
-            "warning",
-            "saturated-filter",
-            f"{where[worst]} channels of {worst} give one and the same number on every image at every place.",
-            where[worst],
-            0,
-            tuple(f"{name}: {count} channels" for name, count in where.items()),
-            "They act as a bias and no more: look for filters of zeros before it, and for images that are all alike.",
-        )
-    ]
+    return useless(
+        "saturated-filter",
+        {name: int(_still(one).sum()) for name, one in found.ranges.items() if _still(one).any()},
+        "channels",
+        "give one and the same number on every image at every place.",
+        "They act as a bias and no more: look for filters of zeros before it, and for images that are all alike.",
+    )
 
 
 def _unfit(found: Activity) -> list[Finding]:

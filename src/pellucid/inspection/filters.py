@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pellucid.inspection.findings import Finding
+from pellucid.inspection.findings import Finding, useless
 
 __all__ = ["filter_findings"]
 
@@ -71,17 +71,10 @@ def _twin_finding(twins: dict[str, list[tuple[int, int]]]) -> list[Finding]:
 
 
 def _empty_finding(empty: dict[str, int]) -> list[Finding]:
-    if not empty:
-        return []
-    worst = max(empty, key=lambda name: empty[name])
-    return [
-        Finding(
-            "warning",
-            "empty-filter",
-            f"{empty[worst]} filters of {worst} are nothing but zeros.",
-            empty[worst],
-            0,
-            tuple(f"{name}: {count} filters" for name, count in empty.items()),
-            "They give the same number everywhere: lower the weight decay, or train with a smaller width.",
-        )
-    ]
+    return useless(
+        "empty-filter",
+        empty,
+        "filters",
+        "are nothing but zeros.",
+        "They give the same number everywhere: lower the weight decay, or train with a smaller width.",
+    )

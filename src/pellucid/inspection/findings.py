@@ -1,10 +1,10 @@
 """What an examination of a network finds, as values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["Finding", "HealthReport"]
+__all__ = ["Finding", "HealthReport", "useless"]
 
 SHOWN = 8
 
@@ -25,6 +25,18 @@ class Finding:
     where: tuple[str, ...]
     cure: str
     command: str = ""
+
+
+def useless(kind: str, counts: Mapping[str, int], unit: str, said: str, cure: str) -> list[Finding]:
+    """That layers have some of a `unit`, channels or filters, which are of no use; nothing where no layer has any.
+
+    `counts` are those of the layers that have some; `said` ends the sentence of the layer with most.
+    """
+    if not counts:
+        return []
+    worst = max(counts, key=lambda name: counts[name])
+    where = tuple(f"{name}: {count} {unit}" for name, count in counts.items())
+    return [Finding("warning", kind, f"{counts[worst]} {unit} of {worst} {said}", counts[worst], 0, where, cure)]
 
 
 @dataclass(frozen=True, slots=True)

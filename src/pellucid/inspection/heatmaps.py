@@ -7,9 +7,12 @@ arXiv 1311.2901) covers one square after the other and looks what the number fal
 network's input: the mean colour of its preprocessing.
 
 Maps keep their sign. The ReLU that ends Grad-CAM in the paper would hide what speaks against the target; what is
-positive is the published map. The first two look inside, where every operation is seen as `record` sees it, functional
-ReLUs and shared layers too; hooks of modules, which captum uses, would miss them. Integrated gradients change the input
-alone, and are captum's.
+positive is the published map. Of a box, which a single cell gives, that part is weighed once more by how strongly the
+number depends on each place (Yamauchi & Ishikawa 2022, "Spatial Sensitive Grad-CAM", ICIP); without it a detector's map
+lights up wherever the same features are.
+
+The first two look inside, where every operation is seen as `record` sees it, functional ReLUs and shared layers too;
+hooks of modules, which captum uses, would miss them. Integrated gradients change the input alone, and are captum's.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +31,7 @@ from torch.utils._pytree import tree_map_only
 from pellucid.errors import UsageError
 from pellucid.inspection.notebook import notebook, on_white
 from pellucid.inspection.places import Places, evaluating, kind_of
-from pellucid.inspection.targets import Target
+from pellucid.inspection.targets import Box, Target
 
 __all__ = ["METHODS", "HeatMap", "Method", "Subject", "heat_map"]
 
@@ -155,10 +158,17 @@ def heat_map(
 
 
 def _grad_cam(subject: Subject) -> HeatMap:
-    """`Σ_k (mean of ∂number/∂A_k)·A_k` over the channels of a map A (equations 1 and 2, without the ReLU)."""
+    """`Σ_k (mean of ∂number/∂A_k)·A_k` over the channels of a map A (equations 1 and 2, without the ReLU).
+
+    Of a box the positive part is multiplied by `‖∂number/∂A‖` of its place, the largest being 1.
+    """
     seen, logit = _layer_of(subject)
     weights = seen.gradient.mean(dim=(2, 3), keepdim=True)
-    return _of_layer("grad-cam", subject, logit, (seen.name, (weights * seen.value).sum(1)[0]))
+    cells = (weights * seen.value).sum(1)[0]
+    if isinstance(subject.target, Box):
+        sizes = seen.gradient[0].norm(dim=0)
+        cells = torch.where(cells > 0, cells * sizes / sizes.max(), cells)
+    return _of_layer("grad-cam", subject, logit, (seen.name, cells))
 
 
 def _layer_cam(subject: Subject) -> HeatMap:
@@ -263,8 +273,9 @@ class _Activations(TorchFunctionMode):
 def _layer_of(subject: Subject) -> tuple[Any, float]:
     """The map that is weighed: of those that the number depends on the coarsest, of equal ones the last.
 
-    That is the last one before a global pool or a flattening. What lies in the head of a network of ours is no
-    candidate: there a number depends on a single cell.
+    That is the last one before a global pool or a flattening. Of a box it is the last one altogether: that of the level
+    which gives the box. What lies in the head of a network of ours is no candidate: there a number depends on a single
+    cell.
     """
     image = subject.x.clone().requires_grad_()
     with torch.enable_grad(), Places(subject.model) as places, _Activations(places) as activations:
@@ -279,8 +290,10 @@ def _layer_of(subject: Subject) -> tuple[Any, float]:
     ]
     if not maps:
         raise UsageError("No map of an activation function leads to this number: take occlusion, or account.")
-    coarsest = min(one.value[0, 0].numel() for one in maps)
-    return next(one for one in reversed(maps) if one.value[0, 0].numel() == coarsest), float(number.detach())
+    chosen = (
+        maps[-1] if isinstance(subject.target, Box) else min(reversed(maps), key=lambda one: one.value[0, 0].numel())
+    )
+    return chosen, float(number.detach())
 
 
 def _head(model: nn.Module) -> set[str]:

@@ -70,11 +70,18 @@ def rival_findings(
     if best - value < BETTER or metric.compared(own).interval[0] <= 0:
         return [], [f"preprocessing fits: {name} {value:.3f}, and at most {best:.3f} in {len(found)} other ways"]
     better = tuple(f"{way.name}: {name} {other:.3f}" for other, _, way in found if other - value >= BETTER)
-    mean, std = (", ".join(f"{one:.3g}" for one in each) for each in (rival.preprocess.mean, rival.preprocess.std))
-    cure = f"Write the model file again, with mean ({mean}) and std ({std})"
-    cure += ", and its first filters with their channels reversed." if rival.swapped else "."
     text = f"{name} is {value:.3f} as the file preprocesses, and {best:.3f} with {rival.name}."
-    return [Finding("error", "preprocessing", text, best - value, BETTER, better, cure)], []
+    return [Finding("error", "preprocessing", text, best - value, BETTER, better, _cure(rival))], []
+
+
+def _cure(rival: Rival) -> str:
+    """The same network for channels in the order red, green, blue: mean and std are turned round with the filters."""
+    order = -1 if rival.swapped else 1
+    mean, std = (
+        ", ".join(f"{one:.3g}" for one in each[::order]) for each in (rival.preprocess.mean, rival.preprocess.std)
+    )
+    filters = ", and its first filters with their channels reversed" if rival.swapped else ""
+    return f"Write the model file again, with mean ({mean}) and std ({std}){filters}."
 
 
 def _judged(

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pellucid.config import TrainConfig
+from pellucid.data.records import classes_of
 from pellucid.errors import UsageError
 from pellucid.predictions.base import AbstractPrediction
 from pellucid.predictions.classify import ClassPostprocess
@@ -86,7 +87,7 @@ class Classify(AbstractTask):
 
     def totals(self, records: Sequence[Record], marks: Int[ndarray, "n _"]) -> tuple[int, ...]:
         """Images by class."""
-        found = np.bincount([record.label for record in records], minlength=len(self.classes))
+        found = np.bincount(classes_of(records), minlength=len(self.classes))
         return tuple(int(count) for count in found)
 
     def renumbered(self, label: int, places: Sequence[int]) -> int:

@@ -23,6 +23,7 @@ from pellucid.data.formats.shards import ShardsFormat
 from pellucid.data.ledger import Ledger
 from pellucid.data.masks import RenumberedMask
 from pellucid.data.pixels import FreshPixels
+from pellucid.data.records import classes_of
 from pellucid.errors import DataError, ImageError, UsageError
 from pellucid.preprocess import Preprocess
 from pellucid.types import Record
@@ -189,6 +190,8 @@ def test_records_are_a_sequence(photos, tmp_path):
     twice = sharded(photos, tmp_path / "again").renamed(photos.classes, lambda label: 2 - label)
     assert list(twice.splits["train"]) == list(doubled)
     assert list(twice.renamed(photos.classes, lambda label: 2 - label).splits["train"]) == plain
+    for ours, theirs in ((records, plain), (twice.splits["train"], doubled), (records[5:5], [])):
+        assert classes_of(ours).tolist() == classes_of(theirs).tolist() == [record.label for record in theirs]
 
 
 def test_what_was_refused_travels_along(tmp_path):
