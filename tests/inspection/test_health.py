@@ -66,15 +66,19 @@ def test_swapped_channels_are_named(task, networks, tmp_path):
     """The first filters as if it had learnt from blue, green, red."""
     model, data = networks(task)
 
+    means = []
+
     def swap(network, manifest):
         weight = first_convolution(network).weight
         weight.copy_(weight.flip(1))
+        means.append([f"{one:.3g}" for one in manifest.preprocess.mean])
 
     found = kinds(health_of(spoiled(model, tmp_path / "model", swap), data, only="preprocess"))["preprocessing"]
     assert found.where[0].startswith("channels in the order blue, green, red: ")
     assert found.number > found.threshold
     assert "with channels in the order blue, green, red" in found.text
     assert "its first filters with their channels reversed" in found.cure
+    assert f"mean ({', '.join(means[0][::-1])})" in found.cure, "which are turned round with the filters"
 
 
 @pytest.mark.parametrize("task", TASKS)

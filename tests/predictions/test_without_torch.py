@@ -18,6 +18,8 @@ MODULES = (
     "image",
     "drawing",
     "prediction",
+    "answers",
+    "ranks",
     "predictions.predictor",
     "predictions.classify",
     "predictions.segment",
