@@ -37,6 +37,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_torch_thread() -> Iterator[None]:
+    """A training takes one core: if each of two workers took both, threads would wait for one another at every
+    operation. What reads and decodes files still takes all there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pellucid.ranks.usable_cores", lambda: 1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data beside the repository, or `$PELLUCID_SHARED`; its absence skips the test."""
