@@ -97,7 +97,7 @@ def test_predict_writes_datasets_and_videos(run, drawn, tmp_path, capsys):
     assert header == "image,frame,seconds,bar,square,error"
     assert [row.split(",")[1:3] for row in rows] == [["0", "0.0"], ["3", "0.75"]]
     assert len(list(read_frames(tmp_path / "drawn" / "clip.mp4"))) == 2
-    for words, wrong in (("belong together", ["--out", "x"]), ("without a video", ["--every", "2"])):
+    for words, wrong in (("give a file .jsonl or .csv", ["--out", "x"]), ("without a video", ["--every", "2"])):
         assert main(["predict", model, image, *wrong]) == 2
         assert words in capsys.readouterr().err
 
