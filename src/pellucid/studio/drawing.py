@@ -7,6 +7,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
+from pellucid.inspection import page as explanations
 from pellucid.report.markup import Markup, join, tag
 from pellucid.report.numerals import count, data
 
@@ -24,9 +25,7 @@ __all__ = [
     "view",
 ]
 
-READ = {
-    "EXACT": "The parts add up to the network's own number; what is left is rounding.",
-    "FIRST-ORDER": "The network is not piecewise linear around this image: the parts are those of its tangent.",
+READ = explanations.READ | {
     "INEXACT": "The sum differs from the network's own number by more than rounding explains.",
     "MEASURED": "Timed on this machine.",
 }
