@@ -2,6 +2,7 @@
 
 import base64
 import io
+import time
 
 import numpy as np
 import pytest
@@ -205,6 +206,20 @@ def test_a_large_photograph_is_made_smaller_and_that_is_said(window):
     )
     wait_for_size(window, 1600)
     assert said(window).endswith("; shown at 1600 × 16 of 2000 × 20 pixels")
+
+
+def test_it_is_never_laid_out_without_its_style(window):
+    """The style comes a second late; what is there before it would make a narrow page too wide for a moment."""
+    window.route("**/photo-filter.css", lambda route: (time.sleep(1), route.continue_()))
+    first = window.evaluate(
+        """async () => {
+          document.body.replaceChildren(document.createElement('photo-filter'));
+          import('/static/photo/photo-filter.js');
+          await customElements.whenDefined('photo-filter');
+          return getComputedStyle(document.querySelector('photo-filter .photo-settings')).display;
+        }"""
+    )
+    assert first == "flex"
 
 
 def test_everyone_can_use_it(window):

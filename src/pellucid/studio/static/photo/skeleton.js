@@ -24,14 +24,14 @@ function frame(kind) {
   return { canvas, text, figure: make("figure", {}, canvas, text) };
 }
 
-/** The style sheet is fetched when the first element is made. */
-function addStyle() {
-  if (document.querySelector(`link[href="${STYLE}"]`)) return;
-  document.head.append(make("link", { rel: "stylesheet", href: STYLE }));
-}
+// The module is ready when its style is, so that no element is ever laid out without it.
+const style = make("link", { rel: "stylesheet", href: STYLE });
+await new Promise((ready) => {
+  style.onload = style.onerror = ready;
+  document.head.append(style);
+});
 
 export function skeleton() {
-  addStyle();
   const [left, right] = [frame("photo-original"), frame("photo-result")];
   const said = make("p", { className: "photo-said" });
   const problem = make("p", { className: "photo-problem" });
