@@ -101,6 +101,7 @@ def table(name: str, side: int, folder: Path) -> dict[str, float]:
         "ours in openvino-bf16": (OURS, path, "openvino-bf16"),
         "onnxruntime int8": (ONNXRUNTIME, small, "int8"),
         "OpenVINO int8": (OPENVINO, small, "f32"),
+        "OpenVINO int8 and bf16": (OPENVINO, small, "bf16"),
     }
     best = dict.fromkeys(ways, 0.0)
     for _ in range(ROUNDS):

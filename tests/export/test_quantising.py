@@ -15,7 +15,7 @@ from pellucid.export import quantising
 from pellucid.export.exporting import export_model
 from pellucid.export.onnx_graph import network_graph
 from pellucid.export.quantising import Calibration, layers_in_fp32, quantised
-from pellucid.runtime.engines import ENGINES
+from pellucid.runtime.engines import ENGINES, has_bf16
 from pellucid.runtime.onnx_file import OnnxFile
 from pellucid.runtime.verifying import verify
 from tests.drawn import make_image_folder
@@ -37,6 +37,7 @@ def test_a_quantised_file_is_small_and_says_what_it_lost(tmp_path, out, capsys):
     assert found["layers"] > 15
     assert len(found["fp32_layers"]) < 3
     assert all(rates["int8"] > 0 for rates in found["images_per_second"].values())
+    assert ("bf16" in said["compared"]) == has_bf16()
     assert verify(path).ok
 
 
