@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.machine import header
 from pellucid.catalog import find
 from pellucid.cores import usable_cores
+from pellucid.data.ahead import ReadAhead
 from pellucid.data.cache import decode
 from pellucid.data.columns import read_columns, write_columns
 from pellucid.data.converting import convert
@@ -34,6 +35,7 @@ CLASSES, EACH, BATCH = 1000, 1000, 256
 SHARDS = {"train": 10_000, "val": 10, "test": 10}
 PREPROCESS = Preprocess((224, 224), "crop", 3, (0.5,) * 3, (0.25,) * 3)
 ROUNDS = 3
+FED, STEPS = 32, 40
 
 
 def prepare(folder: Path) -> None:
@@ -143,6 +145,21 @@ def read(photos: Path) -> None:
         loader = Loader(decoded, find("TASKS", "classify")(sets["shards"].classes), len(decoded.records))
         seconds = best(functools.partial(loader.at, 1))
         print(f"shards, batches of network pixels, {usable_cores()} cores: {loader.batch / seconds:,.0f} images/s")
+        loader.batch = FED
+        seconds = best(functools.partial(loader.at, 1))
+        print(f"batches of {FED} beside a device that computes as long: {waiting(loader, seconds):.0%} of it is waiting")
+
+
+def waiting(loader: Loader, seconds: float) -> float:
+    """The share of a training on another device, here a sleep of so many seconds a step, that waits for batches."""
+    waited = 0.0
+    with ReadAhead(loader) as batches:
+        for step in range(STEPS):
+            start = time.perf_counter()
+            batches.at(step)
+            waited += time.perf_counter() - start if step else 0.0  # nobody can read the first one ahead
+            time.sleep(seconds)
+    return waited / (waited + (STEPS - 1) * seconds)
 
 
 def _all(call: Callable[[Record], object], records: Sequence[Record]) -> None:

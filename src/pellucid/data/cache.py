@@ -118,13 +118,13 @@ def _fresh(records: Sequence[Record], develop: Develop) -> Decoded:
     seen = records.seen() if isinstance(records, AbstractRecords) else None
     if seen is not None:
         sizes, marks = seen
-        pixels = FreshPixels(develop, records, ThreadPoolExecutor(4))
+        pixels = FreshPixels(develop, records)
         return Decoded(records, pixels, develop.preprocess, sizes, marks, (), (), None)
     facts = _Facts()
     for _ in _developed(records, develop, facts):
         pass
     kept = chosen(records, facts.kept)
-    return _result(kept, FreshPixels(develop, kept, ThreadPoolExecutor(4)), develop.preprocess, facts, None)
+    return _result(kept, FreshPixels(develop, kept), develop.preprocess, facts, None)
 
 
 def _needed(records: Sequence[Record], develop: Develop) -> int:

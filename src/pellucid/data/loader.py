@@ -17,6 +17,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from pellucid.data.cache import Decoded
+from pellucid.data.pixels import Seen
 from pellucid.preprocess import resize, resize_nearest
 from pellucid.types import Batch
 
@@ -25,8 +26,6 @@ __all__ = ["Loader", "random_seed"]
 MOST_JUDGED = 500
 PIXELS_JUDGED = 2_000_000
 """Images and pixels in a batch that is judged."""
-
-View = tuple[UInt8[np.ndarray, "_ _ _"], UInt8[np.ndarray, "_ _"] | None]
 
 
 @runtime_checkable
@@ -67,10 +66,8 @@ class Loader:
             return self._batch(positions, self.decoded.pixels.take(positions), None)
         generator = np.random.Generator(np.random.PCG64(random_seed(self.seed, 4, step, *([rank] if rank else []))))
         size = self.decoded.preprocess.size
-        return self._stacked(
-            positions,
-            [_piece(self.decoded.pixels.one(position), size, self.zoom, generator) for position in positions],
-        )
+        views = self.decoded.pixels.each(positions)
+        return self._stacked(positions, [_piece(view, size, self.zoom, generator) for view in views])
 
     def in_order(self, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
         """Every image once, in the order of the split; of several ranks, the batches of one of them.
@@ -96,7 +93,7 @@ class Loader:
     def _whole(self, positions: list[int]) -> Batch:
         if self.decoded.preprocess.one_size:
             return self._batch(positions, self.decoded.pixels.take(positions), None)
-        return self._stacked(positions, [self.decoded.pixels.one(position) for position in positions])
+        return self._stacked(positions, list(self.decoded.pixels.each(positions)))
 
     def _permutation(self, epoch: int) -> Int[np.ndarray, " images"]:
         if self._order is None or epoch != self._epoch:
@@ -104,7 +101,7 @@ class Loader:
             self._order, self._epoch = generator.permutation(len(self)), epoch
         return self._order
 
-    def _stacked(self, positions: list[int], views: Sequence[View]) -> Batch:
+    def _stacked(self, positions: list[int], views: Sequence[Seen]) -> Batch:
         masks = [mask for _, mask in views if mask is not None]
         stacked = torch.from_numpy(np.stack(masks)) if masks else None
         return self._batch(positions, np.stack([image for image, _ in views]), stacked)
@@ -116,7 +113,7 @@ class Loader:
         return Batch(images, targets, tuple(positions))
 
 
-def _piece(view: View, size: tuple[int, int], zoom: float, generator: np.random.Generator) -> View:
+def _piece(view: Seen, size: tuple[int, int], zoom: float, generator: np.random.Generator) -> Seen:
     """A random piece of an image and the same piece of its mask, in the network's size."""
     image, mask = view
     factor = math.exp(generator.uniform(-1, 1) * math.log(zoom))

@@ -1,21 +1,24 @@
 """Images and masks of a split as a network is given them, uint8: kept in memory-mapped files, or decoded anew."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from pellucid.cores import usable_cores
 from pellucid.data.dataset import Dataset
 from pellucid.data.masks import AbstractMask
 from pellucid.errors import DataError, ImageError
 from pellucid.preprocess import Preprocess, resize_nearest
 from pellucid.types import Record
 
-__all__ = ["Develop", "FreshPixels", "Pixels", "RaggedPixels", "Shelf", "StoredPixels", "View"]
+__all__ = ["Develop", "FreshPixels", "Pixels", "RaggedPixels", "Seen", "Shelf", "StoredPixels", "View"]
 
+Seen = tuple[UInt8[np.ndarray, "_ _ _"], UInt8[np.ndarray, "_ _"] | None]
+"""An image, and its mask where it has one."""
 GREY_NOTE = "colour, reduced to grey: this network sees one channel"
 
 
@@ -66,8 +69,11 @@ class Pixels(Protocol):
     def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:
         """Images at these positions of the split; all have one size."""
 
-    def one(self, position: int) -> tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "mask_h mask_w"] | None]:
+    def one(self, position: int) -> Seen:
         """The image at a position of the split, and its mask where it has one."""
+
+    def each(self, positions: Sequence[int]) -> Iterator[Seen]:
+        """The same of several; not all have to have one size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,13 @@ class StoredPixels:
         """Images at these positions."""
         return self.array[np.asarray(positions)]
 
-    def one(self, position: int) -> tuple[UInt8[np.ndarray, "h w c"], None]:
+    def one(self, position: int) -> Seen:
         """The image at a position."""
         return self.array[position], None
+
+    def each(self, positions: Sequence[int]) -> Iterator[Seen]:
+        """The images at these positions."""
+        return map(self.one, positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +126,13 @@ class RaggedPixels:
         """Images at these positions; all have one size."""
         return np.stack([self.images.at(position) for position in positions])
 
-    def one(self, position: int) -> tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "mask_h mask_w"] | None]:
+    def one(self, position: int) -> Seen:
         """The image at a position, and its mask where it has one."""
         return self.images.at(position), None if self.masks is None else self.masks.at(position)
+
+    def each(self, positions: Sequence[int]) -> Iterator[Seen]:
+        """The images at these positions."""
+        return map(self.one, positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +141,20 @@ class FreshPixels:
 
     develop: Develop
     records: Sequence[Record]
-    pool: ThreadPoolExecutor
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(usable_cores()))
 
     def take(self, positions: Sequence[int]) -> UInt8[np.ndarray, "n h w c"]:
         """Images at these positions; all have one size."""
         return np.stack([view.image for view in self.pool.map(self._view, positions)])
 
-    def one(self, position: int) -> tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "mask_h mask_w"] | None]:
+    def one(self, position: int) -> Seen:
         """The image at a position, and its mask where it has one."""
         view = self._view(position)
         return view.image, view.mask
+
+    def each(self, positions: Sequence[int]) -> Iterator[Seen]:
+        """The images at these positions, decoded side by side."""
+        return self.pool.map(self.one, positions)
 
     def _view(self, position: int) -> View:
         record = self.records[position]

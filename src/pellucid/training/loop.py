@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pellucid.catalog import suggestion
+from pellucid.data.ahead import ReadAhead
 from pellucid.data.loader import Loader, random_seed
 from pellucid.errors import NonFiniteError, UsageError
 from pellucid.evaluation import measure
@@ -73,20 +74,21 @@ def fit(
     clock = _Clock(progress.elapsed)
     yield Started(progress.step, progress.steps, len(train), sum(weight.numel() for weight in model.parameters()))
 
-    while not (reason := _finished(progress, plan)):
-        if asked := _asked(stop, ranks):
-            yield from _save(checkpoint, progress)
-            yield Stopped(progress.step, asked)
-            return
-        yield _step(progress, task, train, plan, device, checkpoint, ranks=ranks)
-        progress.elapsed = clock.elapsed()
-        yield from _replan(progress, plan, clock, ranks)
-        if val is not None and _evaluation_due(progress, train, plan):
-            yield _evaluate(progress, task, train, val, plan, device, ranks=ranks)
+    with ReadAhead(train, ranks) as batches:
+        while not (reason := _finished(progress, plan)):
+            if asked := _asked(stop, ranks):
+                yield from _save(checkpoint, progress)
+                yield Stopped(progress.step, asked)
+                return
+            yield _step(progress, task, batches, plan, device, checkpoint, ranks=ranks)
             progress.elapsed = clock.elapsed()
-        if clock.since_save() >= plan.settings.save_seconds:
-            yield from _save(checkpoint, progress)
-            clock.saved()
+            yield from _replan(progress, plan, clock, ranks)
+            if val is not None and _evaluation_due(progress, train, plan):
+                yield _evaluate(progress, task, train, val, plan, device, ranks=ranks)
+                progress.elapsed = clock.elapsed()
+            if clock.since_save() >= plan.settings.save_seconds:
+                yield from _save(checkpoint, progress)
+                clock.saved()
 
     yield from _save(checkpoint, progress)
     yield Finished(progress.step, reason, progress.best)
@@ -180,18 +182,18 @@ def _finished(progress: Progress, plan: Plan) -> str:
 def _step(
     progress: Progress,
     task: AbstractTask,
-    train: Loader,
+    batches: ReadAhead,
     plan: Plan,
     device: torch.device,
     checkpoint: Path | None,
     *,
     ranks: Ranks,
 ) -> Stepped:
-    settings, start = plan.settings, time.perf_counter()
+    settings, train, start = plan.settings, batches.loader, time.perf_counter()
     place = (progress.step, ranks.rank) if ranks.rank else (progress.step,)
     generator = torch.Generator().manual_seed(random_seed(settings.seed, 2, *place))
     torch.manual_seed(random_seed(settings.seed, 3, *place))  # dropout draws from the global generator
-    batch = train.at(progress.step, ranks.rank, ranks.count)
+    batch = batches.at(progress.step)
     images, targets = augmented(batch, task, plan, generator, device, progress.step / progress.steps)
     rate = set_rate(progress.optimizers, rate_factor(progress.step, progress.steps, settings))
     if not progress.model.training:
