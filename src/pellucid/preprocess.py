@@ -105,7 +105,7 @@ class Preprocess:
 
         gain = 1 / (255 * torch.tensor(self.std, device=pixels.device))
         shift = torch.tensor(self.mean, device=pixels.device) / torch.tensor(self.std, device=pixels.device)
-        return pixels.float() * gain.view(1, -1, 1, 1) - shift.view(1, -1, 1, 1)
+        return (pixels.float() * gain.view(1, -1, 1, 1)).sub_(shift.view(1, -1, 1, 1))
 
     def resized(self, size: int) -> "Preprocess":
         """The same way to a square of another side; under the rule `scale` the photos stay what they are."""

@@ -187,7 +187,7 @@ def recolor(images: Float[Tensor, "n c h w"], strength: float, generator: Genera
     mixture = saturation * torch.eye(channels).to(images) + (1 - saturation) / channels
     offset = brightness * (1 - contrast) * images.mean(dim=(1, 2, 3))[:, None, None]
     changed = torch.baddbmm(offset, brightness * contrast * mixture, images.flatten(2))
-    return changed.view_as(images).clamp(0, 255)
+    return changed.view_as(images).clamp_(0, 255)
 
 
 def erase(images: Float[Tensor, "n c h w"], share: float, generator: Generator) -> Float[Tensor, "n c h w"]:
