@@ -147,7 +147,9 @@ def read(photos: Path) -> None:
         print(f"shards, batches of network pixels, {usable_cores()} cores: {loader.batch / seconds:,.0f} images/s")
         loader.batch = FED
         seconds = best(functools.partial(loader.at, 1))
-        print(f"batches of {FED} beside a device that computes as long: {waiting(loader, seconds):.0%} of it is waiting")
+        print(
+            f"batches of {FED} beside a device that computes as long: {waiting(loader, seconds):.0%} of it is waiting"
+        )
 
 
 def waiting(loader: Loader, seconds: float) -> float:

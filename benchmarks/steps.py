@@ -1,10 +1,14 @@
-"""Training step and whole epoch against the plain loop: eager, fp32, NCHW, same model, batch and process.
+"""Training step and whole epoch against the plain loop: eager, fp32, NCHW, same model and batch.
 
 python -m benchmarks.steps [resnet20 | resnet18 | fcn_compact | fcn8s_resnet18 | yolo_n]
+
+The plain loop is measured twice: in the same process, in turns, with our memory settings, which help it too; and in a
+process of its own as it comes, before and after, of which the better counts.
 """
 
 import dataclasses
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -44,6 +48,7 @@ CASES = {
 """Classes, side and batch."""
 ROUNDS, RUN = 8, 5
 """Runs of each contender, and steps in a run: in an epoch, too, a step follows one of its own kind."""
+AS_IT_COMES = "--as-it-comes"
 OBJECTS = 15  # in each image to detect
 TASKS = {"classify": Classify, "segment": Segment, "detect": Detect}
 
@@ -122,15 +127,50 @@ def seconds(step: Callable[[], object]) -> float:
     return (time.perf_counter() - start) / RUN
 
 
+def loader_of(name: str, folder: Path) -> Loader:
+    classes, side, batch = CASES[name]
+    loader = cached(build_model(name, classes), classes, side, batch * 20, folder)
+    loader.batch = batch
+    return loader
+
+
+def plain_of(name: str, loader: Loader) -> tuple[Callable[[], None], torch.Tensor, Any]:
+    """The plain loop's step, and the batch that it is given."""
+    classes, side, batch = CASES[name]
+    images, targets = torch.randn(batch, 3, side, side), targets_of(loader, classes, side)
+    return plain_step(build_model(name, classes).train(), images, targets), images, targets
+
+
+def as_it_comes(name: str) -> float:
+    """Images a second of the plain loop alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        step, images, _ = plain_of(name, loader_of(name, Path(folder)))
+        step()
+        step()
+        return len(images) / statistics.median(seconds(step) for _ in range(ROUNDS))
+
+
+def apart(name: str) -> float:
+    """The same in a process of its own."""
+    words = [sys.executable, "-m", "benchmarks.steps", AS_IT_COMES, name]
+    return float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+
 def compare(name: str) -> str:
+    before = apart(name)
+    found, our_rate = in_turns(name)
+    alone = max(before, apart(name))
+    return f"{found}; plain loop as it comes {alone:.0f}, epoch : it {our_rate / alone:.2f}"
+
+
+def in_turns(name: str) -> tuple[str, float]:
+    """All that was found, and images a second of our epoch."""
     classes, side, batch = CASES[name]
     model = build_model(name, classes)
     with tempfile.TemporaryDirectory() as folder:
-        loader = cached(model, classes, side, batch * 20, Path(folder))
-        loader.batch = batch
+        loader = loader_of(name, Path(folder))
         preprocess = dataclasses.replace(loader.decoded.preprocess, size=(side, side))
-        images, targets = torch.randn(batch, 3, side, side), targets_of(loader, classes, side)
-        plain = plain_step(build_model(name, classes).train(), images, targets)
+        plain, images, targets = plain_of(name, loader)
         ours = our_steps(model, loader, preprocess, 1000)
         bare_images = images.contiguous(memory_format=torch.channels_last)
         bare = bare_step(build_model(name, classes).to(memory_format=torch.channels_last), bare_images, targets)
@@ -146,7 +186,7 @@ def compare(name: str) -> str:
         f"whole epoch with data and augmentation {our_rate:.0f}; "
         f"epoch : plain {ratio:.2f}, bare : plain {statistics.median(row[0] / row[1] for row in rows):.2f}, "
         f"epoch : bare {share:.2f} (medians of {ROUNDS} interleaved runs of {RUN} steps)"
-    )
+    ), our_rate
 
 
 def targets_of(loader: Loader, classes: int, side: int) -> Any:
@@ -174,8 +214,15 @@ def bare_step(model: AbstractModel, images: torch.Tensor, targets: Any) -> Calla
     return step
 
 
-if __name__ == "__main__":
+def main(words: list[str]) -> None:
+    if words[:1] == [AS_IT_COMES]:
+        print(as_it_comes(words[1]))
+        return
     keep_memory()
     print(header())
-    for case in sys.argv[1:] or CASES:
-        print(compare(case))
+    for case in words or CASES:
+        print(compare(case), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
