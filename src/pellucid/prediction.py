@@ -1,9 +1,8 @@
 """Predictions for files: `load` a model file, give it images and videos, get back what it says of each."""
 
 import glob
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from pellucid.predictions.base import AbstractPrediction
 from pellucid.predictions.predictor import AbstractPredictor
 from pellucid.predictions.views import views
 from pellucid.runtime.forms import is_exported
+from pellucid.side_by_side import side_by_side
 from pellucid.video import is_video, read_frames
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def predict(
     workers, apart = max(READERS, predictor.lanes), predictor.lanes > 1
     batches = _batches(_opened(images, every), predictor.together, HELD_PIXELS // (workers + 1))
     with ThreadPoolExecutor(workers) as pool:
-        for found in _ahead(pool, (lambda batch: said(_read(batch))) if apart else _read, batches, workers):
+        for found in side_by_side(pool, (lambda batch: said(_read(batch))) if apart else _read, batches, workers):
             yield from found if apart else said(found)
 
 
@@ -147,19 +147,6 @@ def _batches(photos: Iterable[tuple[int, Waiting]], most: int, most_pixels: int)
         total += pixels
     if found:
         yield found
-
-
-def _ahead(
-    pool: Executor, work: Callable[[list[Waiting]], list[Predicted]], batches: Iterable[list[Waiting]], workers: int
-) -> Iterator[list[Predicted]]:
-    """What becomes of each batch, in order; as many as there are workers are begun before the first is asked for."""
-    begun: deque[Future[list[Predicted]]] = deque()
-    for batch in batches:
-        begun.append(pool.submit(work, batch))
-        if len(begun) > workers:
-            yield begun.popleft().result()
-    while begun:
-        yield begun.popleft().result()
 
 
 def _read(batch: list[Waiting]) -> list[Predicted]:

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pellucid.data import cache
+from pellucid.data import pixels
 from pellucid.data.cache import decode
 from pellucid.data.dataset import Dataset
 from pellucid.data.ledger import Ledger
 from pellucid.data.loader import Loader, _stretch
 from pellucid.data.masks import IGNORE, FileMask
+from pellucid.data.pixels import Develop, View
 from pellucid.image import write_image
 from pellucid.preprocess import Preprocess, resize, resize_nearest
 from pellucid.tasks.segment import Segment
@@ -87,8 +88,20 @@ def test_the_size_of_pieces_is_not_part_of_the_entrys_name_but_masks_are(dataset
 
 
 def test_few_large_photos_are_in_memory_at_once(dataset, monkeypatch):
-    monkeypatch.setattr(cache, "AHEAD", 2)
-    assert len(opened(dataset).records) == len(SIZES)
+    fresh = opened(dataset, cap=0).pixels
+    begun: list[Record] = []
+    develop = Develop.__call__
+
+    def counted(self: Develop, record: Record) -> View:
+        begun.append(record)
+        return develop(self, record)
+
+    monkeypatch.setattr(pixels, "AHEAD", 1)
+    monkeypatch.setattr(Develop, "__call__", counted)
+    views = fresh.each(range(len(SIZES)))
+    next(views)
+    assert len(begun) <= 2
+    assert 1 + len(list(views)) == len(begun) == len(SIZES)
 
 
 def loader(dataset, batch=4, seed=0, zoom=0.5, size=16) -> Loader:

@@ -13,13 +13,11 @@ import os
 import shutil
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -28,19 +26,16 @@ from pellucid.cores import usable_cores
 from pellucid.data.dataset import Dataset, contents_of, plain_label
 from pellucid.data.ledger import Note, Refusal
 from pellucid.data.masks import AbstractMask
-from pellucid.data.pixels import Develop, FreshPixels, Pixels, RaggedPixels, Shelf, StoredPixels, View
+from pellucid.data.pixels import AHEAD, Develop, FreshPixels, Pixels, RaggedPixels, Shelf, StoredPixels, View
 from pellucid.data.records import AbstractRecords, chosen
 from pellucid.errors import ImageError, PellucidError
 from pellucid.files import alone, cache_folder, canonical_json, sha256_text, write_atomic
 from pellucid.preprocess import Preprocess
+from pellucid.side_by_side import side_by_side
 from pellucid.types import Frame, Record
-
-Result = TypeVar("Result")
 
 __all__ = ["Decoded", "decode"]
 
-AHEAD = 16
-"""Photos that are decoded ahead of the one that is written: more would fill the memory with large ones."""
 SAMPLED = 32
 """Images by which the size of all is estimated."""
 ABANDONED_SECONDS = 3600
@@ -261,7 +256,7 @@ def _developed(records: Sequence[Record], develop: Develop, facts: _Facts) -> It
             return error
 
     with ThreadPoolExecutor(usable_cores()) as pool:
-        for place, found in enumerate(_ahead(pool, one, records)):
+        for place, found in enumerate(side_by_side(pool, one, records, AHEAD)):
             name = records[place].name
             if isinstance(found, ImageError):
                 facts.refused.append(Refusal(name, found.reason, found.cure))
@@ -271,17 +266,6 @@ def _developed(records: Sequence[Record], develop: Develop, facts: _Facts) -> It
             facts.marks.append(found.marks)
             facts.notes.extend(Note(name, text) for text in found.notes)
             yield found
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[Record], Result], records: Sequence[Record]
-) -> Iterator[Result]:
-    """`pool.map` that never holds more than a few results in memory."""
-    left = iter(records)
-    begun = deque(pool.submit(function, record) for record in islice(left, AHEAD))
-    while begun:
-        yield begun.popleft().result()
-        begun.extend(pool.submit(function, record) for record in islice(left, 1))
 
 
 def _stored(entry: Path, records: Sequence[Record], preprocess: Preprocess) -> Decoded:

@@ -13,12 +13,15 @@ from pellucid.data.dataset import Dataset
 from pellucid.data.masks import AbstractMask
 from pellucid.errors import DataError, ImageError
 from pellucid.preprocess import Preprocess, resize_nearest
+from pellucid.side_by_side import side_by_side
 from pellucid.types import Record
 
-__all__ = ["Develop", "FreshPixels", "Pixels", "RaggedPixels", "Seen", "Shelf", "StoredPixels", "View"]
+__all__ = ["AHEAD", "Develop", "FreshPixels", "Pixels", "RaggedPixels", "Seen", "Shelf", "StoredPixels", "View"]
 
 Seen = tuple[UInt8[np.ndarray, "_ _ _"], UInt8[np.ndarray, "_ _"] | None]
 """An image, and its mask where it has one."""
+AHEAD = 16
+"""Photos that are decoded ahead of the one that is needed: more would fill the memory with large ones."""
 GREY_NOTE = "colour, reduced to grey: this network sees one channel"
 
 
@@ -154,7 +157,7 @@ class FreshPixels:
 
     def each(self, positions: Sequence[int]) -> Iterator[Seen]:
         """The images at these positions, decoded side by side."""
-        return self.pool.map(self.one, positions)
+        return side_by_side(self.pool, self.one, positions, AHEAD)
 
     def _view(self, position: int) -> View:
         record = self.records[position]
